@@ -1,0 +1,29 @@
+//! turnstile runs a Flink SQL file over Kafka topics and lands the result in a
+//! data lake.
+//!
+//! The folders are the way of a row, and imports go down only:
+//!
+//! ```text
+//! cli
+//! engine
+//! planning
+//! sql | sources | sinks
+//! formats
+//! types | options | diagnostics | clock | kafka_client
+//! ```
+//!
+//! `broker` stands apart: the in-memory Kafka broker of the demo and the tests.
+
+pub mod broker;
+pub mod cli;
+pub mod clock;
+pub mod diagnostics;
+pub mod engine;
+pub mod formats;
+pub mod kafka_client;
+pub mod options;
+pub mod planning;
+pub mod sinks;
+pub mod sources;
+pub mod sql;
+pub mod types;

@@ -1,0 +1,190 @@
+//! Where rows come from.
+//!
+//! A table's options are bound to a [`Source`] without any I/O; the engine
+//! opens it, asks which splits there are, spreads them over its workers, and
+//! each worker reads its splits through a [`SplitReader`].
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+
+use crate::diagnostics::{Diagnostic, Span};
+use crate::formats::{DecodingFormat, MessageParts, Messages};
+use crate::options::Options;
+use crate::types::{Column, ColumnType};
+
+/// A split of a source: a partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SplitId {
+    pub topic: Arc<str>,
+    pub partition: i32,
+}
+
+/// A split and the offsets to read of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    pub id: SplitId,
+    /// First offset to read.
+    pub start: i64,
+    /// The offset at which a bounded split ends, itself not read.
+    pub stop: Option<i64>,
+}
+
+/// What the engine asks of a source when it opens it.
+#[derive(Debug, Clone, Default)]
+pub struct OpenRequest {
+    pub parts: MessageParts,
+    /// For a source that makes rows itself: the physical columns to make.
+    pub projection: Vec<usize>,
+    /// Called with things an operator should know (a retry, a new partition).
+    pub job_name: String,
+}
+
+/// A bound source. Holds no connection.
+pub trait Source: Debug + Send + Sync {
+    /// True if the source ends by itself.
+    fn is_bounded(&self) -> bool;
+
+    /// What `explain` says of it, such as ("topic", "ev").
+    fn describe(&self) -> Vec<(&'static str, String)>;
+
+    /// Connects.
+    fn open(&self, request: &OpenRequest) -> Result<Box<dyn OpenSource>, SourceError>;
+}
+
+/// A connected source.
+pub trait OpenSource: Send {
+    /// The splits that this call found and no earlier one did; the first call
+    /// finds all there are. A topic that does not exist is an error.
+    fn discover(&mut self) -> Result<Vec<Split>, SourceError>;
+
+    /// How often to ask again; `None`: never.
+    fn discovery_interval(&self) -> Option<Duration>;
+
+    /// A reader for one worker's splits, which may be none at first.
+    fn reader(&mut self, splits: Vec<Split>) -> Result<Box<dyn SplitReader>, SourceError>;
+}
+
+/// One worker's view of its splits.
+///
+/// # Contract
+/// - Of each split, messages come in offset order, none twice, none left out,
+///   and none at or after the split's `stop`.
+/// - A split is reported finished exactly once, at or after its last message.
+pub trait SplitReader: Send {
+    /// Takes on splits found later.
+    fn add(&mut self, splits: Vec<Split>) -> Result<(), SourceError>;
+
+    /// Up to `max` messages, waiting at most `wait` for the first of them.
+    fn poll(&mut self, max: usize, wait: Duration) -> Result<Polled, SourceError>;
+}
+
+/// What one poll brought.
+#[derive(Debug, Default)]
+pub struct Polled {
+    /// At most one entry per split.
+    pub data: Vec<(SplitId, Data)>,
+    /// Splits that have reached their end.
+    pub finished: Vec<SplitId>,
+}
+
+#[derive(Debug)]
+pub enum Data {
+    /// To be decoded by the table's format.
+    Messages(Messages),
+    /// Made by the source itself, with the columns of
+    /// [`OpenRequest::projection`].
+    Rows(RecordBatch),
+}
+
+/// What the world did to a source.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("topic `{topic}` does not exist on {brokers}")]
+    TopicMissing { topic: String, brokers: String },
+    #[error("no answer from the brokers at {brokers} within {seconds} s: {reason}")]
+    Unreachable { brokers: String, seconds: u64, reason: String },
+    #[error(
+        "offset {offset} of `{topic}` partition {partition} is not in the log any more \
+         (it holds {low} to {high})"
+    )]
+    OffsetLost { topic: String, partition: i32, offset: i64, low: i64, high: i64 },
+    #[error("reading `{topic}` from {brokers}: {reason}")]
+    Read { topic: String, brokers: String, reason: String },
+    #[error("client configuration: {0}")]
+    Config(String),
+}
+
+/// A metadata column that a source offers: `name TYPE METADATA FROM 'key'`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MetadataKey {
+    Topic,
+    Partition,
+    Offset,
+    Timestamp,
+    TimestampType,
+    LeaderEpoch,
+    Headers,
+}
+
+/// The declaration a source is bound with.
+#[derive(Debug)]
+pub struct SourceTable<'a> {
+    pub name: &'a str,
+    pub name_span: Span,
+    /// The physical columns, in the order of the declaration.
+    pub columns: &'a [Column],
+    pub time_zone: &'a str,
+}
+
+/// A source with the format of its payloads.
+#[derive(Debug, Clone)]
+pub struct BoundSource {
+    /// Flink's identifier of the connector.
+    pub connector: &'static str,
+    pub source: Arc<dyn Source>,
+    /// `None` if the source makes rows itself.
+    pub value: Option<BoundFormat>,
+    /// The format of the keys, where columns come from them.
+    pub key: Option<BoundFormat>,
+    /// The metadata columns the connector offers, with their types.
+    pub metadata: Vec<(&'static str, MetadataKey, ColumnType)>,
+    /// `scan.watermark.idle-timeout`.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// A format and the physical columns of the table that it fills: column `i` of
+/// the format is column `columns[i]` of the table.
+#[derive(Debug, Clone)]
+pub struct BoundFormat {
+    pub format: Arc<dyn DecodingFormat>,
+    pub columns: Vec<usize>,
+}
+
+/// The connectors that can be read from.
+pub const CONNECTORS: &[&str] = &["datagen", "kafka"];
+
+/// Binds a table's options to its connector and format. No I/O.
+///
+/// # Errors
+/// Everything that is wrong with the options, at its place.
+pub fn bind(
+    table: &SourceTable<'_>,
+    mut options: Options,
+) -> Result<BoundSource, Vec<Diagnostic>> {
+    let Some(connector) = options.require("connector") else {
+        return Err(options.errors);
+    };
+    let _ = table;
+    match connector.value.as_str() {
+        other => {
+            let diagnostic = Diagnostic::error(format!("unknown connector `{other}`"))
+                .at(connector.span)
+                .label(format!("can be read from: {}", CONNECTORS.join(", ")))
+                .did_you_mean(other, CONNECTORS.iter().copied());
+            Err(vec![diagnostic])
+        }
+    }
+}
