@@ -1,1 +1,443 @@
-//! From statements to pipelines.
+//! From statements to a [`pipeline::Job`].
+//!
+//! DataFusion plans: SQL to a logical plan, its optimizer, its expressions and
+//! aggregate functions. What it does not know, streams, event time and windows,
+//! is added as extension nodes, and [`split`] cuts the optimized plan at its
+//! windows. No I/O happens here.
+
+pub mod catalog;
+mod closed_plan;
+mod context;
+mod errors;
+mod event_time;
+pub mod explain;
+pub mod functions;
+mod insert;
+mod job;
+pub mod pipeline;
+mod relation;
+mod split;
+mod wall_time;
+pub mod window;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use datafusion::common::DFSchema;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::planner::{PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast as sql;
+use datafusion::sql::sqlparser::ast::Spanned as _;
+use datafusion::sql::sqlparser::tokenizer;
+
+use catalog::{Catalog, Connectors, Entry, ScanTable, Table};
+use context::{FlinkTypes, PlanContext, session_state};
+use functions::Session;
+use job::JobBuilder;
+use pipeline::{Job, Output};
+use split::{Operator, SplitError};
+pub use wall_time::Zone;
+
+use crate::diagnostics::{Diagnostic, Span, Spanned};
+use crate::sinks::SinkTable;
+use crate::sql::ast::{Insert, Query, Script, StatementKind};
+
+/// The session's time zone: how TIMESTAMP_LTZ looks as wall time.
+pub const TIME_ZONE: &str = "table.local-time-zone";
+pub const PIPELINE_NAME: &str = "pipeline.name";
+
+/// A script that can run.
+#[derive(Debug)]
+pub struct Planned {
+    pub job: Job,
+    /// The settings as the script left them.
+    pub settings: BTreeMap<String, String>,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Plans every INSERT of a script, as one job.
+///
+/// `settings` is what holds before the script's own SET statements.
+///
+/// # Errors
+/// Every statement that cannot run, each with its place.
+pub fn plan(
+    script: &Script,
+    settings: BTreeMap<String, String>,
+    connectors: Rc<dyn Connectors>,
+) -> Result<Planned, Vec<Diagnostic>> {
+    let mut planner = Planner::new(script, settings, connectors)?;
+    for statement in &script.statements {
+        planner.statement(&statement.kind, statement.span);
+    }
+    planner.finish()
+}
+
+struct Planner<'a> {
+    script: &'a Script,
+    connectors: Rc<dyn Connectors>,
+    initial: BTreeMap<String, String>,
+    settings: BTreeMap<String, String>,
+    state: Rc<SessionState>,
+    catalog: Catalog,
+    job: JobBuilder,
+    errors: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+}
+
+fn time_zone_of(settings: &BTreeMap<String, String>) -> String {
+    settings.get(TIME_ZONE).cloned().unwrap_or_else(|| "UTC".to_owned())
+}
+
+impl<'a> Planner<'a> {
+    fn new(
+        script: &'a Script,
+        settings: BTreeMap<String, String>,
+        connectors: Rc<dyn Connectors>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let time_zone = time_zone_of(&settings);
+        if Zone::parse(&time_zone).is_none() {
+            let message = format!("unknown time zone `{time_zone}` in `{TIME_ZONE}`");
+            return Err(vec![Diagnostic::error(message)]);
+        }
+        let state = Rc::new(session_state(&Session { time_zone }));
+        let mut planner = Self {
+            script,
+            connectors,
+            initial: settings.clone(),
+            settings,
+            state,
+            catalog: Catalog::default(),
+            job: JobBuilder::default(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
+        };
+        planner.renew();
+        Ok(planner)
+    }
+
+    /// Sets the session up anew after a setting changed.
+    fn renew(&mut self) {
+        let time_zone = time_zone_of(&self.settings);
+        let state = Rc::new(session_state(&Session { time_zone: time_zone.clone() }));
+        self.state = Rc::clone(&state);
+        let connectors = Rc::clone(&self.connectors);
+        let script = self.script.clone();
+        self.catalog.set_reader(Box::new(move |table: &Table| {
+            let plan_expr = |expr: &crate::sql::ast::Expr, over: &LogicalPlan| {
+                plan_expr(expr, over.schema(), &state, &time_zone, &script)
+            };
+            table.read(connectors.as_ref(), &time_zone, &plan_expr)
+        }));
+    }
+
+    fn time_zone(&self) -> String {
+        time_zone_of(&self.settings)
+    }
+
+    fn statement(&mut self, kind: &StatementKind, span: Span) {
+        match kind {
+            StatementKind::Set { key, value } => self.set(key, value),
+            StatementKind::Reset(None) => {
+                self.settings.clone_from(&self.initial);
+                self.renew();
+            }
+            StatementKind::Reset(Some(key)) => {
+                match self.initial.get(&key.value) {
+                    Some(value) => {
+                        self.settings.insert(key.value.clone(), value.clone());
+                    }
+                    None => {
+                        self.settings.remove(&key.value);
+                    }
+                }
+                self.renew();
+            }
+            StatementKind::CreateTable(table) => {
+                let entry = Entry::Table(Arc::new(Table::new(table.clone())));
+                self.declare(&table.name, table.if_not_exists, entry);
+            }
+            StatementKind::CreateView(view) => match self.view(view) {
+                Ok(plan) => self.declare(&view.name, view.if_not_exists, Entry::View(plan)),
+                Err(errors) => self.errors.extend(errors),
+            },
+            StatementKind::Drop { name, if_exists } => {
+                if self.catalog.remove(&name.value).is_none() && !if_exists {
+                    let message = format!("`{}` is not declared", name.value);
+                    self.errors.push(Diagnostic::error(message).at(name.span));
+                }
+            }
+            StatementKind::Insert(inserts) => {
+                for insert in inserts {
+                    if let Err(errors) = self.insert(insert) {
+                        self.errors.extend(errors);
+                    }
+                }
+            }
+            StatementKind::Query(_) => self.errors.push(
+                Diagnostic::error("a query alone has nowhere to write its rows")
+                    .at(span)
+                    .hint("write INSERT INTO a table; one WITH ('connector' = 'print') shows them"),
+            ),
+        }
+    }
+
+    fn set(&mut self, key: &Spanned<String>, value: &Spanned<String>) {
+        if key.value == TIME_ZONE && Zone::parse(&value.value).is_none() {
+            let diagnostic = Diagnostic::error(format!("unknown time zone `{}`", value.value))
+                .at(value.span)
+                .hint("use a name such as 'America/New_York', or 'UTC'");
+            self.errors.push(diagnostic);
+            return;
+        }
+        self.settings.insert(key.value.clone(), value.value.clone());
+        if key.value == TIME_ZONE {
+            self.renew();
+        }
+    }
+
+    fn declare(&mut self, name: &Spanned<String>, if_not_exists: bool, entry: Entry) {
+        if self.catalog.get(&name.value).is_some() {
+            if !if_not_exists {
+                let message = format!("`{}` is declared twice", name.value);
+                self.errors.push(Diagnostic::error(message).at(name.span));
+            }
+            return;
+        }
+        self.catalog.insert(name.value.clone(), entry);
+    }
+
+    fn view(
+        &self,
+        view: &crate::sql::ast::CreateView,
+    ) -> Result<LogicalPlan, Vec<Diagnostic>> {
+        let plan = self.query(&view.query)?;
+        if view.columns.is_empty() {
+            return Ok(plan);
+        }
+        let width = plan.schema().fields().len();
+        if view.columns.len() != width {
+            let message = format!(
+                "the view names {} columns, its query has {width}",
+                view.columns.len()
+            );
+            return Err(vec![Diagnostic::error(message).at(view.name.span)]);
+        }
+        let exprs = view.columns.iter().enumerate().map(|(i, name)| {
+            let column = datafusion::common::Column::from(plan.schema().qualified_field(i));
+            datafusion::logical_expr::Expr::Column(column).alias(&name.value)
+        });
+        let exprs: Vec<_> = exprs.collect();
+        datafusion::logical_expr::LogicalPlanBuilder::from(plan)
+            .project(exprs)
+            .and_then(datafusion::logical_expr::LogicalPlanBuilder::build)
+            .map_err(|e| vec![errors::diagnostic(&e, self.script, view.query.span)])
+    }
+
+    /// The logical plan of a query, not optimized.
+    fn query(&self, query: &Query) -> Result<LogicalPlan, Vec<Diagnostic>> {
+        let context = PlanContext {
+            catalog: &self.catalog,
+            state: &self.state,
+            relation_planners: vec![Arc::new(relation::WindowFunctions)],
+            type_planner: Arc::new(FlinkTypes { time_zone: self.time_zone() }),
+        };
+        let statement = sql::Statement::Query(query.ast.clone());
+        let planned = SqlToRel::new(&context).sql_statement_to_plan(statement);
+        let declared = self.catalog.take_errors();
+        match planned {
+            Ok(plan) => Ok(plan),
+            Err(_) if !declared.is_empty() => Err(declared),
+            Err(error) => Err(vec![errors::diagnostic(&error, self.script, query.span)]),
+        }
+    }
+
+    fn insert(&mut self, insert: &Insert) -> Result<(), Vec<Diagnostic>> {
+        let target = &insert.target;
+        let table = match self.catalog.get(&target.value) {
+            Some(Entry::Table(table)) => Arc::clone(table),
+            Some(Entry::View(_)) => {
+                let message = format!("`{}` is a view and cannot be written", target.value);
+                return Err(vec![Diagnostic::error(message).at(target.span)]);
+            }
+            None => {
+                let names = self.catalog.names();
+                let message = format!("table `{}` is not declared in this file", target.value);
+                return Err(vec![
+                    Diagnostic::error(message)
+                        .at(target.span)
+                        .did_you_mean(&target.value, names.iter().map(String::as_str)),
+                ]);
+            }
+        };
+        let time_zone = self.time_zone();
+        let query = self.query(&insert.query)?;
+        let fitted = insert::fit(insert, query, &table, &time_zone).map_err(|e| vec![e])?;
+        let sink = self.sink(&table, &time_zone)?;
+        let optimized = self
+            .state
+            .optimize(&fitted.plan)
+            .map_err(|e| vec![errors::diagnostic(&e, self.script, insert.query.span)])?;
+        let output = self.job.add_output(Output {
+            table: target.value.clone(),
+            connector: connector_of(&table),
+            sink,
+            schema: fitted.schema,
+        });
+        split::split(&optimized, output, &self.state, &mut self.job)
+            .map_err(|error| vec![self.split_error(&error, insert)])
+    }
+
+    fn sink(
+        &self,
+        table: &Table,
+        time_zone: &str,
+    ) -> Result<Arc<dyn crate::sinks::Sink>, Vec<Diagnostic>> {
+        let columns = table.writable();
+        let mut partitioned_by = Vec::new();
+        let mut errors = Vec::new();
+        for name in &table.definition.partitioned_by {
+            match columns.iter().position(|c| c.name == name.value) {
+                Some(at) => partitioned_by.push(at),
+                None => errors.push(
+                    Diagnostic::error(format!("unknown column `{}`", name.value))
+                        .at(name.span)
+                        .label("in PARTITIONED BY")
+                        .did_you_mean(&name.value, columns.iter().map(|c| c.name.as_str())),
+                ),
+            }
+        }
+        let sink = SinkTable {
+            name: &table.definition.name.value,
+            name_span: table.definition.name.span,
+            columns: &columns,
+            partitioned_by: &partitioned_by,
+            time_zone,
+        };
+        match self.connectors.sink(&sink, table.options()) {
+            Ok(sink) if errors.is_empty() => Ok(sink),
+            Ok(_) => Err(errors),
+            Err(more) => {
+                errors.extend(more);
+                Err(errors)
+            }
+        }
+    }
+
+    fn split_error(&self, error: &SplitError, insert: &Insert) -> Diagnostic {
+        match error {
+            SplitError::DataFusion(e) => errors::diagnostic(e, self.script, insert.query.span),
+            SplitError::Refused { operator, message, hint } => {
+                let span = place_of(*operator, &insert.query)
+                    .and_then(|s| self.script.span(s))
+                    .unwrap_or(insert.query.span);
+                let diagnostic = Diagnostic::error(message.clone()).at(span);
+                if hint.is_empty() { diagnostic } else { diagnostic.hint(hint.clone()) }
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Planned, Vec<Diagnostic>> {
+        if !self.errors.is_empty() {
+            return Err(self.errors);
+        }
+        let time_zone = self.time_zone();
+        let name = self.settings.get(PIPELINE_NAME).cloned().unwrap_or_else(|| {
+            let file = std::path::Path::new(self.script.file.name.as_ref());
+            file.file_stem().map_or("turnstile".into(), |s| s.to_string_lossy().into_owned())
+        });
+        let job = std::mem::take(&mut self.job);
+        let catalog = &self.catalog;
+        let table = |name: &str| -> Arc<ScanTable> {
+            catalog.scan_named(name).expect("a table that is read has been bound")
+        };
+        let end = Span::new(0, 0);
+        let job = job
+            .finish(name, time_zone, &self.state, table)
+            .map_err(|e| vec![errors::diagnostic(&e, self.script, end)])?;
+        if job.outputs.is_empty() {
+            return Err(vec![
+                Diagnostic::error("the file has no INSERT, so there is nothing to run")
+                    .hint("write INSERT INTO a sink table SELECT … FROM a source table"),
+            ]);
+        }
+        Ok(Planned { job, settings: self.settings, warnings: self.warnings })
+    }
+}
+
+fn connector_of(table: &Table) -> String {
+    let options = &table.definition.options;
+    let connector = options.iter().find(|(key, _)| key.value == "connector");
+    connector.map(|(_, value)| value.value.clone()).unwrap_or_default()
+}
+
+/// Plans an expression of a table's declaration.
+fn plan_expr(
+    expr: &crate::sql::ast::Expr,
+    schema: &DFSchema,
+    state: &SessionState,
+    time_zone: &str,
+    script: &Script,
+) -> Result<datafusion::logical_expr::Expr, Diagnostic> {
+    let empty = Catalog::default();
+    let context = PlanContext {
+        catalog: &empty,
+        state,
+        relation_planners: Vec::new(),
+        type_planner: Arc::new(FlinkTypes { time_zone: time_zone.to_owned() }),
+    };
+    SqlToRel::new(&context)
+        .sql_to_expr(expr.ast.clone(), schema, &mut PlannerContext::new())
+        .map_err(|e| errors::diagnostic(&e, script, expr.span))
+}
+
+/// Where in a query the refused operator stands: the outermost one.
+fn place_of(operator: Operator, query: &Query) -> Option<tokenizer::Span> {
+    place_in(operator, &query.ast)
+}
+
+fn place_in(operator: Operator, query: &sql::Query) -> Option<tokenizer::Span> {
+    let here = match operator {
+        Operator::OrderBy => query.order_by.as_ref().map(|o| o.span()),
+        Operator::Limit => query.limit_clause.as_ref().map(|l| l.span()),
+        _ => None,
+    };
+    here.or_else(|| place_in_body(operator, &query.body)).or_else(|| {
+        let ctes = query.with.iter().flat_map(|w| &w.cte_tables);
+        ctes.into_iter().find_map(|cte| place_in(operator, &cte.query))
+    })
+}
+
+fn place_in_body(operator: Operator, body: &sql::SetExpr) -> Option<tokenizer::Span> {
+    let select = match body {
+        sql::SetExpr::Select(select) => select,
+        sql::SetExpr::Query(query) => return place_in(operator, query),
+        sql::SetExpr::SetOperation { left, right, .. } => {
+            return place_in_body(operator, left).or_else(|| place_in_body(operator, right));
+        }
+        _ => return None,
+    };
+    let here = match operator {
+        Operator::GroupBy => match &select.group_by {
+            sql::GroupByExpr::Expressions(exprs, _) => {
+                exprs.iter().map(|e| e.span()).reduce(|a, b| a.union(&b))
+            }
+            sql::GroupByExpr::All(_) => None,
+        },
+        Operator::Join => select.from.iter().find_map(|from| {
+            from.joins.first().map(|join| join.relation.span())
+        }),
+        _ => None,
+    };
+    let derived = select.from.iter().flat_map(|from| {
+        std::iter::once(&from.relation).chain(from.joins.iter().map(|j| &j.relation))
+    });
+    here.or_else(|| {
+        derived.into_iter().find_map(|relation| match relation {
+            sql::TableFactor::Derived { subquery, .. } => place_in(operator, subquery),
+            _ => None,
+        })
+    })
+}

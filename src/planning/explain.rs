@@ -1,0 +1,1 @@
+//! What `turnstile explain` shows of a job.

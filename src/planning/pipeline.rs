@@ -1,0 +1,215 @@
+//! What a job consists of, as plain data that the engine runs.
+//!
+//! ```text
+//! Scan ──> Branch (filter, project, assign windows) ──> Leaf ─┐
+//! Scan ──> Branch ─────────────────────────────────────> Leaf ─┤ Stage: the plan above
+//!                                                              └──> Sink, or the branches of
+//!                                                                   the next stage
+//! Scan ──> Branch ──────────────────────────────────────────────> Sink
+//! ```
+//!
+//! A branch runs per batch, on every worker. A leaf keeps rows, or partial
+//! aggregates of them, until their window closes. A stage's plan sees only
+//! closed windows, so it is an ordinary bounded plan.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+
+use super::closed_plan::ClosedPlan;
+use super::window::WindowSpec;
+use crate::formats::DecodingFormat;
+use crate::sinks::Sink;
+use crate::sources::{MetadataKey, Source};
+
+/// Everything that one `turnstile run` runs together.
+#[derive(Debug)]
+pub struct Job {
+    pub name: String,
+    pub scans: Vec<Scan>,
+    pub branches: Vec<Branch>,
+    /// In such an order that a stage's inputs come before it.
+    pub stages: Vec<Stage>,
+    pub outputs: Vec<Output>,
+    /// The session's time zone, `table.local-time-zone`.
+    pub time_zone: String,
+}
+
+impl Job {
+    /// True if the job ends by itself.
+    pub fn is_bounded(&self) -> bool {
+        self.scans.iter().all(|scan| scan.source.is_bounded())
+    }
+}
+
+/// A table that is read, once, for every query of the job that needs it.
+#[derive(Debug)]
+pub struct Scan {
+    pub table: String,
+    pub connector: &'static str,
+    pub source: Arc<dyn Source>,
+    /// What decodes the payload, and the columns wanted of it.
+    pub value: Option<ScanFormat>,
+    /// What decodes the key, likewise.
+    pub key: Option<ScanFormat>,
+    /// For a source that makes rows itself: the physical columns wanted.
+    pub row_projection: Vec<usize>,
+    /// Where each column of `schema` comes from.
+    pub columns: Vec<ScanColumn>,
+    pub schema: SchemaRef,
+    pub watermark: Option<Watermark>,
+    pub idle_timeout: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub struct ScanFormat {
+    pub format: Arc<dyn DecodingFormat>,
+    /// Indexes into the columns that the format was bound with, ascending.
+    pub projection: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScanColumn {
+    /// Column `i` of what the value's format decodes.
+    Value(usize),
+    /// Column `i` of what the key's format decodes.
+    Key(usize),
+    Metadata(MetadataKey),
+    /// Column `i` of the rows that the source makes itself.
+    Row(usize),
+}
+
+/// `WATERMARK FOR column AS expr`.
+#[derive(Debug)]
+pub struct Watermark {
+    pub column: String,
+    /// Over the scan's columns; a timestamp. Rows with a NULL event time stop
+    /// the job.
+    pub expr: Arc<dyn PhysicalExpr>,
+    /// Over the scan's columns: the event time itself.
+    pub event_time: Arc<dyn PhysicalExpr>,
+    /// The expression as written.
+    pub text: String,
+}
+
+/// The streaming part of a plan: row by row, batch by batch.
+#[derive(Debug)]
+pub struct Branch {
+    pub input: Input,
+    pub ops: Vec<Op>,
+    pub target: Target,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    Scan(usize),
+    /// The rows of the windows that a stage closed.
+    Stage(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    Leaf { stage: usize, leaf: usize },
+    Output(usize),
+}
+
+#[derive(Debug)]
+pub enum Op {
+    /// Keeps the columns at these indexes.
+    Select { indexes: Vec<usize>, schema: SchemaRef },
+    Filter(Arc<dyn PhysicalExpr>),
+    Project { exprs: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef },
+    /// Appends window_start, window_end and window_time.
+    AssignWindow(AssignWindow),
+    /// Repeats each row once per grouping set: a set is, for each column,
+    /// whether it is kept or made NULL. The set's number is appended.
+    Expand { sets: Vec<Expansion>, schema: SchemaRef },
+}
+
+/// One grouping set: the expressions of the output row.
+#[derive(Debug)]
+pub struct Expansion {
+    pub exprs: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+#[derive(Debug)]
+pub struct AssignWindow {
+    pub spec: WindowSpec,
+    /// Index of the event-time column.
+    pub time_column: usize,
+    pub schema: SchemaRef,
+}
+
+/// Windows that close together, and the plan above them.
+#[derive(Debug)]
+pub struct Stage {
+    pub leaves: Vec<Leaf>,
+    pub above: ClosedPlan,
+    pub output: StageOutput,
+}
+
+/// Where a stage's rows go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageOutput {
+    Output(usize),
+    /// Indexes of the branches that read it.
+    Branches(Vec<usize>),
+}
+
+/// What is kept of a window's rows until it closes.
+#[derive(Debug)]
+pub struct Leaf {
+    pub spec: WindowSpec,
+    /// Index of window_end among the columns of the rows that arrive.
+    pub window_end: usize,
+    pub state: LeafState,
+    /// What the leaf hands to the plan above.
+    pub schema: SchemaRef,
+}
+
+#[derive(Debug)]
+pub enum LeafState {
+    /// Partial aggregates, by key.
+    Aggregate(Aggregate),
+    /// The rows themselves.
+    Rows,
+}
+
+#[derive(Debug)]
+pub struct Aggregate {
+    /// The grouping expressions without the window's own columns, over the
+    /// rows that arrive.
+    pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    pub key_schema: SchemaRef,
+    pub functions: Vec<AggregateFunction>,
+    /// What the columns of the leaf's schema are.
+    pub columns: Vec<AggregateColumn>,
+}
+
+#[derive(Debug)]
+pub struct AggregateFunction {
+    pub function: Arc<AggregateFunctionExpr>,
+    /// `FILTER (WHERE …)`.
+    pub filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AggregateColumn {
+    WindowStart,
+    WindowEnd,
+    WindowTime,
+    Key(usize),
+    Function(usize),
+}
+
+/// A table that is written.
+#[derive(Debug)]
+pub struct Output {
+    pub table: String,
+    pub connector: String,
+    pub sink: Arc<dyn Sink>,
+    pub schema: SchemaRef,
+}
