@@ -1,1 +1,540 @@
-//! Runs pipelines.
+//! Runs a [`Job`]: workers read and fold, one loop watches event time, closes
+//! windows and writes.
+//!
+//! Each worker owns some splits of every source and the state of the rows it
+//! read. The loop owns the watermarks, the sinks and the stages above the
+//! windows. They speak through two channels: [`worker::Command`] down,
+//! [`worker::Event`] up.
+//!
+//! Invariant: what is in the sinks depends on the sources' logs alone, not on
+//! batch size, number of workers, interleaving or speed. A row is late by its
+//! own split's watermark; windows close by the least of all, which is never
+//! ahead of it, so a row that is not late always finds its window open.
+
+mod error;
+mod ops;
+mod outputs;
+mod rows;
+mod scan;
+mod slices;
+pub mod status;
+pub mod watermark;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+
+use crate::clock::Clock;
+use crate::formats::MessageParts;
+use crate::planning::pipeline::{Input, Job, ScanColumn, StageOutput, Target};
+use crate::sources::{MetadataKey, OpenRequest, OpenSource, Split};
+pub use error::EngineError;
+use outputs::Outputs;
+use rows::Rows;
+use scan::Scanner;
+use slices::{ClosedSlices, OpenSlices};
+pub use status::Status;
+use status::add;
+use watermark::ScanWatermark;
+use worker::{Command, Event, Fired, Progress, Reader, Worker};
+
+/// How a job is run.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Worker threads.
+    pub workers: usize,
+    /// Messages a worker takes at a time, at most.
+    pub batch_size: usize,
+    /// Results are made visible this often at most.
+    pub publish_interval: Duration,
+    pub clock: Arc<dyn Clock>,
+    /// Unique to this run; goes into file names.
+    pub run_id: String,
+}
+
+/// Ends a run from outside: the batch at hand is finished, what was written is
+/// published.
+#[derive(Debug, Clone, Default)]
+pub struct StopSignal(Arc<AtomicBool>);
+
+impl StopSignal {
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Every source was bounded and has been read to its end.
+    Finished,
+    Stopped,
+}
+
+/// Runs a job until its input ends or `stop` is set.
+pub fn run(
+    job: Job,
+    options: &RunOptions,
+    status: &Arc<Status>,
+    stop: &StopSignal,
+) -> Result<Ended, EngineError> {
+    let mut engine = Engine::start(Arc::new(job), options, Arc::clone(status))?;
+    let ended = engine.run(stop);
+    engine.shut_down();
+    let ended = ended?;
+    engine.outputs.publish()?;
+    Ok(ended)
+}
+
+/// How long the loop waits for news before it looks at the clock.
+const EVENT_WAIT: Duration = Duration::from_millis(20);
+/// Events that may wait for the loop, per worker.
+const EVENTS_PER_WORKER: usize = 8;
+
+struct Engine {
+    job: Arc<Job>,
+    options: RunOptions,
+    status: Arc<Status>,
+    sources: Vec<Box<dyn OpenSource>>,
+    scans: Vec<ScanState>,
+    workers: Vec<WorkerHandle>,
+    events: Receiver<Event>,
+    stages: Vec<StageState>,
+    outputs: Outputs,
+    runtime: tokio::runtime::Runtime,
+    splits_given: usize,
+    /// What the workers see of `StageState::fired`.
+    fired: Fired,
+}
+
+struct ScanState {
+    watermark: ScanWatermark,
+    discover_at_ms: Option<i64>,
+}
+
+struct WorkerHandle {
+    commands: Sender<Command>,
+    thread: Option<JoinHandle<()>>,
+    next_firing: Vec<Option<i64>>,
+    open_windows: u64,
+}
+
+struct StageState {
+    /// Scans and stages whose rows reach it.
+    inputs: Vec<Input>,
+    /// Up to where its windows have been closed.
+    fired: i64,
+    /// State of the rows that come from other stages.
+    own: Vec<OpenSlices>,
+    closing: Option<Closing>,
+}
+
+/// A close that waits for the workers' answers.
+struct Closing {
+    watermark: i64,
+    waiting_for: usize,
+    leaves: Vec<ClosedSlices>,
+}
+
+impl Engine {
+    fn start(
+        job: Arc<Job>,
+        options: &RunOptions,
+        status: Arc<Status>,
+    ) -> Result<Self, EngineError> {
+        let workers = options.workers.max(1);
+        // Outputs first: a sink that cannot be written to should cost no reading.
+        let outputs = Outputs::open(&job, options, &status)?;
+        let now = options.clock.now_ms();
+        let (to_loop, events) = bounded(EVENTS_PER_WORKER * workers);
+        let mut readers: Vec<Vec<Reader>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut sources = Vec::new();
+        let mut scans = Vec::new();
+        let mut splits_given = 0;
+        for (index, scan) in job.scans.iter().enumerate() {
+            let failed =
+                |source| EngineError::Source { table: scan.table.clone(), source };
+            let mut source = scan.source.open(&open_request(&job, index)).map_err(failed)?;
+            let splits = source.discover().map_err(failed)?;
+            let mut watermark = ScanWatermark::new(scan.idle_timeout);
+            for split in &splits {
+                watermark.add(split.id.clone(), now);
+                add(&status.rows_expected, expected(split));
+            }
+            let count = splits.len();
+            let mut spread = worker::spread(splits, workers, splits_given);
+            splits_given += count;
+            for (id, readers) in readers.iter_mut().enumerate() {
+                let own = spread.remove(&id).unwrap_or_default();
+                // A worker that never gets a split of a bounded scan needs no client for it.
+                if own.is_empty() && source.discovery_interval().is_none() {
+                    continue;
+                }
+                let reader = source.reader(own).map_err(failed)?;
+                readers.push(Reader { scan: index, reader });
+            }
+            let discover_at_ms = source.discovery_interval().map(|every| now + millis(every));
+            scans.push(ScanState { watermark, discover_at_ms });
+            sources.push(source);
+        }
+        let fired: Fired =
+            Arc::new(job.stages.iter().map(|_| AtomicI64::new(watermark::MIN)).collect());
+        let workers = readers
+            .into_iter()
+            .enumerate()
+            .map(|(id, readers)| {
+                let channel = to_loop.clone();
+                spawn(id, &job, readers, options, &status, channel, Arc::clone(&fired))
+            })
+            .collect();
+        let stages = (0..job.stages.len()).map(|stage| StageState::new(&job, stage)).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(|e| EngineError::Worker(e.to_string()))?;
+        let options = options.clone();
+        Ok(Self {
+            job,
+            options,
+            status,
+            sources,
+            scans,
+            workers,
+            events,
+            stages,
+            outputs,
+            runtime,
+            splits_given,
+            fired,
+        })
+    }
+
+    /// The loop.
+    fn run(&mut self, stop: &StopSignal) -> Result<Ended, EngineError> {
+        loop {
+            match self.events.recv_timeout(EVENT_WAIT) {
+                Ok(event) => self.take(event)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(EngineError::Worker("all of them ended".to_owned()));
+                }
+            }
+            while let Ok(event) = self.events.try_recv() {
+                self.take(event)?;
+            }
+            self.advance()?;
+            self.outputs.publish_if_due(self.options.clock.now_ms())?;
+            if self.is_finished() {
+                return Ok(Ended::Finished);
+            }
+            if stop.is_set() {
+                return Ok(Ended::Stopped);
+            }
+            self.discover()?;
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), EngineError> {
+        match event {
+            Event::Progress(progress) => self.note(progress),
+            Event::Rows { output, rows } => self.outputs.write(output, &[rows.batch])?,
+            Event::Closed { stage, leaves } => self.gather(stage, leaves)?,
+            Event::Failed(error) => return Err(error),
+            Event::Stopped => {}
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, progress: Progress) {
+        let now = self.options.clock.now_ms();
+        for split in progress.splits {
+            let scan = &mut self.scans[split.scan].watermark;
+            if split.finished {
+                scan.finish(&split.split);
+            } else {
+                scan.advance(&split.split, split.watermark, now);
+            }
+        }
+        let worker = &mut self.workers[progress.worker];
+        worker.next_firing = progress.next_firing;
+        worker.open_windows = progress.open_windows;
+    }
+
+    /// Moves event time on and closes what fires.
+    fn advance(&mut self) -> Result<(), EngineError> {
+        let now = self.options.clock.now_ms();
+        let scans: Vec<i64> =
+            self.scans.iter_mut().map(|scan| scan.watermark.current(now)).collect();
+        for stage in 0..self.stages.len() {
+            if self.stages[stage].closing.is_some() {
+                continue;
+            }
+            let reached = |input: &Input| match input {
+                Input::Scan(scan) => scans[*scan],
+                Input::Stage(before) => self.stages[*before].fired,
+            };
+            let inputs = self.stages[stage].inputs.iter();
+            let watermark = inputs.map(reached).min().unwrap_or(watermark::MAX);
+            self.close(stage, watermark)?;
+        }
+        self.show(&scans);
+        Ok(())
+    }
+
+    /// Asks the workers for a stage's windows that fire, if there are any.
+    fn close(&mut self, stage: usize, watermark: i64) -> Result<(), EngineError> {
+        let job = Arc::clone(&self.job);
+        let state = &mut self.stages[stage];
+        self.fired[stage].store(watermark, Ordering::Relaxed);
+        let leaves = job.stages[stage].leaves.iter();
+        let own = leaves.clone().zip(&state.own);
+        let own = own.filter_map(|(leaf, open)| open.next_firing(leaf)).min();
+        let in_workers = self.workers.iter().filter_map(|w| w.next_firing[stage]).min();
+        let fires = |next: Option<i64>| next.is_some_and(|next| next <= watermark);
+        if !fires(own) && !fires(in_workers) {
+            state.fired = watermark;
+            return Ok(());
+        }
+        let closed =
+            leaves.zip(&mut state.own).map(|(leaf, open)| open.close(leaf, watermark)).collect();
+        let waiting_for = if fires(in_workers) { self.workers.len() } else { 0 };
+        state.closing = Some(Closing { watermark, waiting_for, leaves: closed });
+        if waiting_for == 0 {
+            return self.finish_close(stage);
+        }
+        for worker in &self.workers {
+            // A worker that is gone has said why, or will.
+            let _ = worker.commands.send(Command::Close { stage, watermark });
+        }
+        Ok(())
+    }
+
+    /// Takes one worker's share of closing windows.
+    fn gather(&mut self, stage: usize, leaves: Vec<ClosedSlices>) -> Result<(), EngineError> {
+        let closing = self.stages[stage].closing.as_mut().expect("only asked for when closing");
+        for (all, more) in closing.leaves.iter_mut().zip(leaves) {
+            merge(all, more)?;
+        }
+        closing.waiting_for -= 1;
+        if closing.waiting_for == 0 { self.finish_close(stage) } else { Ok(()) }
+    }
+
+    /// Every share is here: runs the plan above and passes the rows on.
+    fn finish_close(&mut self, stage: usize) -> Result<(), EngineError> {
+        let job = Arc::clone(&self.job);
+        let plan = &job.stages[stage];
+        let closing = self.stages[stage].closing.take().expect("it is closing");
+        let before = self.stages[stage].fired;
+        let mut inputs = Vec::with_capacity(plan.leaves.len());
+        let mut windows = 0;
+        for (leaf, slices) in plan.leaves.iter().zip(closing.leaves) {
+            windows = windows.max(slices.len() as u64);
+            let mut rows = Vec::new();
+            for (end, slice) in slices {
+                rows.extend(slice.finish(leaf, end)?);
+            }
+            inputs.push(rows);
+        }
+        add(&self.status.closed_windows, windows);
+        let rows = self.runtime.block_on(plan.above.run(inputs))?;
+        match &plan.output {
+            StageOutput::Output(output) => self.outputs.write(*output, &rows)?,
+            StageOutput::Branches(branches) => {
+                for batch in rows {
+                    self.pass_on(&job, branches, batch, before)?;
+                }
+            }
+        }
+        self.stages[stage].fired = closing.watermark;
+        Ok(())
+    }
+
+    /// Gives a stage's rows to the branches that read it. They are judged by
+    /// how far the stage had come before.
+    fn pass_on(
+        &mut self,
+        job: &Job,
+        branches: &[usize],
+        batch: arrow::array::RecordBatch,
+        before: i64,
+    ) -> Result<(), EngineError> {
+        for branch in branches {
+            let branch = &job.branches[*branch];
+            let rows = Rows { judged_by_at_most: before, ..Rows::unjudged(batch.clone()) };
+            let rows = ops::apply(&branch.ops, rows)?;
+            match branch.target {
+                Target::Output(output) => self.outputs.write(output, &[rows.batch])?,
+                Target::Leaf { stage, leaf } => {
+                    let plan = &job.stages[stage].leaves[leaf];
+                    let state = &mut self.stages[stage];
+                    let late = state.own[leaf].fold(plan, rows, state.fired)?;
+                    add(&self.status.late_rows, late);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self, scans: &[i64]) {
+        let least = scans.iter().copied().min().unwrap_or(watermark::MAX);
+        self.status.watermark_ms.store(least, Ordering::Relaxed);
+        let own: u64 = self.stages.iter().flat_map(|s| &s.own).map(|o| o.len() as u64).sum();
+        let windows = self.workers.iter().map(|w| w.open_windows).max().unwrap_or_default();
+        self.status.open_windows.store(windows + own, Ordering::Relaxed);
+    }
+
+    /// Every source read to its end, every window closed.
+    fn is_finished(&self) -> bool {
+        self.job.is_bounded()
+            && self.events.is_empty()
+            && self.scans.iter().all(|scan| scan.watermark.all_finished())
+            && self.stages.iter().all(|s| s.closing.is_none() && s.fired == watermark::MAX)
+    }
+
+    /// Looks for splits that are new.
+    fn discover(&mut self) -> Result<(), EngineError> {
+        let now = self.options.clock.now_ms();
+        for index in 0..self.scans.len() {
+            let scan = &mut self.scans[index];
+            if scan.discover_at_ms.is_none_or(|at| now < at) {
+                continue;
+            }
+            let source = &mut self.sources[index];
+            let table = &self.job.scans[index].table;
+            let splits = source
+                .discover()
+                .map_err(|source| EngineError::Source { table: table.clone(), source })?;
+            scan.discover_at_ms = source.discovery_interval().map(|every| now + millis(every));
+            for split in &splits {
+                scan.watermark.add(split.id.clone(), now);
+            }
+            let count = splits.len();
+            let spread = worker::spread(splits, self.workers.len(), self.splits_given);
+            self.splits_given += count;
+            for (worker, splits) in spread {
+                let command = Command::AddSplits { scan: index, splits };
+                let _ = self.workers[worker].commands.send(command);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the workers to stop and waits for them.
+    fn shut_down(&mut self) {
+        for worker in &self.workers {
+            let _ = worker.commands.send(Command::Stop);
+        }
+        while self.workers.iter().any(|w| w.thread.as_ref().is_some_and(|t| !t.is_finished())) {
+            // A worker may be waiting to tell; rows of whole batches still count.
+            match self.events.recv_timeout(EVENT_WAIT) {
+                Ok(Event::Rows { output, rows }) => {
+                    let _ = self.outputs.write(output, &[rows.batch]);
+                }
+                _ => {}
+            }
+        }
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl StageState {
+    fn new(job: &Job, stage: usize) -> Self {
+        let reaches = |target: &Target| matches!(target, Target::Leaf { stage: s, .. } if *s == stage);
+        let branches = job.branches.iter().filter(|branch| reaches(&branch.target));
+        let mut inputs: Vec<Input> = Vec::new();
+        for branch in branches {
+            if !inputs.contains(&branch.input) {
+                inputs.push(branch.input);
+            }
+        }
+        let own = job.stages[stage].leaves.iter().map(|_| OpenSlices::default()).collect();
+        Self { inputs, fired: watermark::MIN, own, closing: None }
+    }
+}
+
+fn merge(all: &mut ClosedSlices, more: ClosedSlices) -> Result<(), EngineError> {
+    for (end, slice) in more {
+        match all.entry(end) {
+            std::collections::btree_map::Entry::Vacant(free) => {
+                free.insert(slice);
+            }
+            std::collections::btree_map::Entry::Occupied(mut there) => {
+                there.get_mut().merge(slice)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn spawn(
+    id: usize,
+    job: &Arc<Job>,
+    readers: Vec<Reader>,
+    options: &RunOptions,
+    status: &Arc<Status>,
+    events: Sender<Event>,
+    fired: Fired,
+) -> WorkerHandle {
+    let (to_worker, commands) = unbounded();
+    let job = Arc::clone(job);
+    let status = Arc::clone(status);
+    let batch_size = options.batch_size.max(1);
+    let stages = job.stages.len();
+    let thread = std::thread::Builder::new()
+        .name(format!("worker-{id}"))
+        .spawn(move || {
+            let scanners =
+                (0..job.scans.len()).map(|scan| Scanner::new(Arc::clone(&job), scan)).collect();
+            let state = worker::empty_state(&job);
+            let worker = Worker {
+                id,
+                job,
+                readers,
+                scanners,
+                batch_size,
+                commands,
+                events,
+                status,
+                state,
+                fired,
+            };
+            worker.run();
+        })
+        .expect("the system can start a thread");
+    WorkerHandle {
+        commands: to_worker,
+        thread: Some(thread),
+        next_firing: vec![None; stages],
+        open_windows: 0,
+    }
+}
+
+fn open_request(job: &Job, scan: usize) -> OpenRequest {
+    let scan = &job.scans[scan];
+    let headers = scan.columns.contains(&ScanColumn::Metadata(MetadataKey::Headers));
+    OpenRequest {
+        parts: MessageParts { keys: scan.key.is_some(), headers },
+        projection: scan.row_projection.clone(),
+        job_name: job.name.clone(),
+    }
+}
+
+/// Messages between a split's start and stop, if it stops.
+fn expected(split: &Split) -> u64 {
+    split.stop.map_or(0, |stop| u64::try_from(stop - split.start).unwrap_or(0))
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -37,6 +37,7 @@ use context::{FlinkTypes, PlanContext, session_state};
 use functions::Session;
 use job::JobBuilder;
 use pipeline::{Job, Output};
+pub use errors::plain_message;
 use split::{Operator, SplitError};
 pub use wall_time::Zone;
 

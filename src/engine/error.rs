@@ -1,0 +1,58 @@
+//! What stops a running job.
+
+use crate::sinks::SinkError;
+use crate::sources::SourceError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("source `{table}`: {source}")]
+    Source {
+        table: String,
+        #[source]
+        source: SourceError,
+    },
+    #[error("sink `{table}`: {source}")]
+    Sink {
+        table: String,
+        #[source]
+        source: SinkError,
+    },
+    /// A message that the table's format cannot decode, where its options do
+    /// not say to leave it out.
+    #[error(
+        "cannot decode a message of `{table}`: {reason} \
+         (topic `{topic}`, partition {partition}, offset {offset})"
+    )]
+    Decode { table: String, topic: String, partition: i32, offset: i64, reason: String },
+    #[error(
+        "the event time `{column}` of `{table}` is NULL \
+         (topic `{topic}`, partition {partition}, offset {offset})"
+    )]
+    NullEventTime {
+        table: String,
+        column: String,
+        topic: String,
+        partition: i32,
+        offset: i64,
+    },
+    #[error("column `{column}` of `{table}` is NOT NULL, but a row for it has NULL")]
+    NullInSink { table: String, column: String },
+    /// An expression failed on some row's values, such as a CAST or a division
+    /// by zero.
+    #[error("{0}")]
+    Compute(String),
+    #[error("a worker thread failed: {0}")]
+    Worker(String),
+}
+
+impl From<datafusion::error::DataFusionError> for EngineError {
+    fn from(error: datafusion::error::DataFusionError) -> Self {
+        EngineError::Compute(crate::planning::plain_message(&error))
+    }
+}
+
+impl From<arrow::error::ArrowError> for EngineError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        EngineError::Compute(error.to_string())
+    }
+}

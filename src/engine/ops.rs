@@ -1,0 +1,172 @@
+//! The streaming part of a plan, batch by batch.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions,
+    TimestampMicrosecondArray, UInt32Array,
+};
+use arrow::compute::{concat_batches, prep_null_mask_filter};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use datafusion::physical_expr::PhysicalExpr;
+
+use super::error::EngineError;
+use super::rows::Rows;
+use crate::planning::pipeline::{AssignWindow, Expansion, Op};
+
+/// Runs `ops` over `rows`; stops early once no row is left.
+pub fn apply(ops: &[Op], mut rows: Rows) -> Result<Rows, EngineError> {
+    for op in ops {
+        rows = match op {
+            Op::Select { indexes, schema } => {
+                let columns = indexes.iter().map(|i| Arc::clone(rows.batch.column(*i)));
+                let batch = batch(schema, columns.collect(), rows.batch.num_rows())?;
+                rows.with_batch(batch)
+            }
+            Op::Filter(predicate) => filtered(predicate, rows)?,
+            Op::Project { exprs, schema } => {
+                let batch = project(exprs, schema, &rows.batch)?;
+                rows.with_batch(batch)
+            }
+            Op::AssignWindow(assign) => {
+                let batch = assign_window(assign, &rows.batch)?;
+                rows.with_batch(batch)
+            }
+            Op::Expand { sets, schema } => expand(sets, schema, &rows)?,
+        };
+    }
+    Ok(rows)
+}
+
+/// A batch that may have no column at all.
+pub fn batch(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    rows: usize,
+) -> Result<RecordBatch, EngineError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+pub fn evaluate(
+    expr: &Arc<dyn PhysicalExpr>,
+    batch: &RecordBatch,
+) -> Result<ArrayRef, EngineError> {
+    Ok(expr.evaluate(batch)?.into_array(batch.num_rows())?)
+}
+
+pub fn evaluate_all(
+    exprs: &[Arc<dyn PhysicalExpr>],
+    batch: &RecordBatch,
+) -> Result<Vec<ArrayRef>, EngineError> {
+    exprs.iter().map(|expr| evaluate(expr, batch)).collect()
+}
+
+/// A predicate's answer with NULL as false.
+pub fn truth(
+    predicate: &Arc<dyn PhysicalExpr>,
+    batch: &RecordBatch,
+) -> Result<BooleanArray, EngineError> {
+    let mask = evaluate(predicate, batch)?;
+    let mask = mask.as_boolean();
+    Ok(if mask.null_count() == 0 { mask.clone() } else { prep_null_mask_filter(mask) })
+}
+
+fn filtered(predicate: &Arc<dyn PhysicalExpr>, rows: Rows) -> Result<Rows, EngineError> {
+    if rows.batch.num_rows() == 0 {
+        return Ok(rows);
+    }
+    let mask = truth(predicate, &rows.batch)?;
+    if mask.true_count() == mask.len() { Ok(rows) } else { rows.keep(&mask) }
+}
+
+fn project(
+    exprs: &[Arc<dyn PhysicalExpr>],
+    schema: &SchemaRef,
+    input: &RecordBatch,
+) -> Result<RecordBatch, EngineError> {
+    let columns = evaluate_all(exprs, input)?;
+    batch(&fitting(schema, &columns), columns, input.num_rows())
+}
+
+/// `schema` with columns nullable where nulls came: an expression may be called
+/// NOT NULL by its planner and still meet a NULL of a tolerated bad message.
+fn fitting(schema: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
+    let strict = |(field, column): (&Arc<arrow::datatypes::Field>, &ArrayRef)| {
+        !field.is_nullable() && column.null_count() > 0
+    };
+    if !schema.fields().iter().zip(columns).any(strict) {
+        return Arc::clone(schema);
+    }
+    let fields: Vec<_> =
+        schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+    Arc::new(arrow::datatypes::Schema::new(fields))
+}
+
+fn assign_window(
+    assign: &AssignWindow,
+    input: &RecordBatch,
+) -> Result<RecordBatch, EngineError> {
+    let times = input.column(assign.time_column);
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    let kind = assign.spec.kind;
+    let mut local = assign.spec.wall_time.localizer();
+    // The window of the last row is mostly the window of the next.
+    let (mut start, mut end) = (0i64, 0i64);
+    let ends: Vec<i64> = times
+        .values()
+        .iter()
+        .map(|micros| {
+            let at = local.wall(micros.div_euclid(1000));
+            if at < start || at >= end {
+                end = kind.slice_end(at);
+                start = kind.window_start(end);
+            }
+            end
+        })
+        .collect();
+    let starts = ends.iter().map(|end| kind.window_start(*end) * 1000).collect::<Vec<_>>();
+    let nulls = times.nulls().cloned();
+    let window_time = window_times(assign, &ends).with_data_type(
+        assign.schema.field(assign.schema.fields().len() - 1).data_type().clone(),
+    );
+    let starts = TimestampMicrosecondArray::new(starts.into(), nulls.clone());
+    let ends_us = ends.into_iter().map(|end| end * 1000).collect::<Vec<_>>();
+    let ends = TimestampMicrosecondArray::new(ends_us.into(), nulls);
+    let mut columns = input.columns().to_vec();
+    columns.push(Arc::new(starts));
+    columns.push(Arc::new(ends));
+    columns.push(Arc::new(window_time));
+    batch(&fitting(&assign.schema, &columns), columns, input.num_rows())
+}
+
+/// window_time, as instants in microseconds, for each window end.
+fn window_times(assign: &AssignWindow, ends: &[i64]) -> TimestampMicrosecondArray {
+    let (mut last_end, mut last_time) = (i64::MIN, 0);
+    let times: Vec<i64> = ends
+        .iter()
+        .map(|end| {
+            if *end != last_end {
+                last_end = *end;
+                last_time = assign.spec.wall_time.first_instant(end - 1) * 1000;
+            }
+            last_time
+        })
+        .collect();
+    TimestampMicrosecondArray::new(times.into(), None)
+}
+
+fn expand(sets: &[Expansion], schema: &SchemaRef, rows: &Rows) -> Result<Rows, EngineError> {
+    let count = rows.batch.num_rows();
+    let mut parts = Vec::with_capacity(sets.len());
+    for set in sets {
+        let columns = evaluate_all(&set.exprs, &rows.batch)?;
+        parts.push(batch(&fitting(schema, &columns), columns, count)?);
+    }
+    let schema = parts.first().map_or_else(|| Arc::clone(schema), RecordBatch::schema);
+    let batch = concat_batches(&schema, &parts)?;
+    let indexes: UInt32Array =
+        (0..sets.len()).flat_map(|_| 0..u32::try_from(count).expect("a batch is small")).collect();
+    let judged_by = rows.judged_by_at(&indexes)?;
+    Ok(Rows { batch, judged_by, judged_by_at_most: rows.judged_by_at_most })
+}

@@ -1,0 +1,240 @@
+//! A worker: one thread, some splits of every source, and the state of the rows
+//! it read. No row crosses threads before its window closes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+
+use super::error::EngineError;
+use super::ops::apply;
+use super::rows::Rows;
+use super::scan::{Scanned, Scanner};
+use super::slices::{ClosedSlices, OpenSlices};
+use super::status::{Status, add};
+use super::watermark;
+use crate::planning::pipeline::{Branch, Input, Job, Target};
+use crate::sources::{Split, SplitId, SplitReader};
+
+/// How long a worker waits for messages before it looks for commands.
+const POLL_WAIT: Duration = Duration::from_millis(20);
+
+/// What the loop tells a worker.
+#[derive(Debug)]
+pub enum Command {
+    /// Hand over the windows of a stage that fire at or before `watermark`.
+    Close { stage: usize, watermark: i64 },
+    AddSplits { scan: usize, splits: Vec<Split> },
+    Stop,
+}
+
+/// What a worker tells the loop.
+pub enum Event {
+    Progress(Progress),
+    /// Rows for an output, from a query without a window.
+    Rows { output: usize, rows: Rows },
+    Closed { stage: usize, leaves: Vec<ClosedSlices> },
+    Failed(EngineError),
+    Stopped,
+}
+
+/// What a worker did since it last told.
+#[derive(Debug)]
+pub struct Progress {
+    pub worker: usize,
+    pub splits: Vec<SplitProgress>,
+    /// For each stage the watermark at which the next of this worker's windows
+    /// fires.
+    pub next_firing: Vec<Option<i64>>,
+    pub open_windows: u64,
+}
+
+#[derive(Debug)]
+pub struct SplitProgress {
+    pub scan: usize,
+    pub split: SplitId,
+    pub watermark: i64,
+    pub finished: bool,
+}
+
+/// A worker's own reader of each scan.
+pub struct Reader {
+    pub scan: usize,
+    pub reader: Box<dyn SplitReader>,
+}
+
+pub struct Worker {
+    pub id: usize,
+    pub job: Arc<Job>,
+    pub readers: Vec<Reader>,
+    pub scanners: Vec<Scanner>,
+    pub batch_size: usize,
+    pub commands: Receiver<Command>,
+    pub events: Sender<Event>,
+    pub status: Arc<Status>,
+    /// By stage and leaf.
+    pub state: Vec<Vec<OpenSlices>>,
+    pub fired: Fired,
+}
+
+/// By stage, up to where its windows have been closed; the loop writes it. Only
+/// a split that was idle can be behind it.
+pub type Fired = Arc<Vec<AtomicI64>>;
+
+impl Worker {
+    /// Works until told to stop, or until something fails.
+    pub fn run(mut self) {
+        let event = match self.work() {
+            Ok(()) => Event::Stopped,
+            Err(error) => Event::Failed(error),
+        };
+        // The loop is gone only if it failed itself and told why.
+        let _ = self.events.send(event);
+    }
+
+    fn work(&mut self) -> Result<(), EngineError> {
+        loop {
+            loop {
+                match self.commands.try_recv() {
+                    Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return Ok(()),
+                    Ok(command) => self.obey(command)?,
+                    Err(TryRecvError::Empty) => break,
+                }
+            }
+            self.turn()?;
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> Result<(), EngineError> {
+        match command {
+            Command::Close { stage, watermark } => {
+                let leaves = self.close(stage, watermark);
+                self.tell(Event::Closed { stage, leaves });
+                self.tell_progress(Vec::new());
+            }
+            Command::AddSplits { scan, splits } => {
+                let reader = self.readers.iter_mut().find(|r| r.scan == scan);
+                let reader = reader.expect("a worker reads every scan");
+                let table = &self.job.scans[scan].table;
+                reader
+                    .reader
+                    .add(splits)
+                    .map_err(|source| EngineError::Source { table: table.clone(), source })?;
+            }
+            Command::Stop => {}
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, stage: usize, watermark: i64) -> Vec<ClosedSlices> {
+        let leaves = self.job.stages[stage].leaves.iter();
+        leaves
+            .zip(&mut self.state[stage])
+            .map(|(leaf, open)| open.close(leaf, watermark))
+            .collect()
+    }
+
+    /// Reads once from every source.
+    fn turn(&mut self) -> Result<(), EngineError> {
+        let mut splits = Vec::new();
+        let wait = POLL_WAIT / u32::try_from(self.readers.len().max(1)).unwrap_or(1);
+        if self.readers.is_empty() {
+            std::thread::park_timeout(wait);
+        }
+        let mut readers = std::mem::take(&mut self.readers);
+        let result = readers.iter_mut().try_for_each(|reader| {
+            self.read(reader, wait, &mut splits)
+        });
+        self.readers = readers;
+        result?;
+        if !splits.is_empty() {
+            self.tell_progress(splits);
+        }
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        reader: &mut Reader,
+        wait: Duration,
+        splits: &mut Vec<SplitProgress>,
+    ) -> Result<(), EngineError> {
+        let scan = reader.scan;
+        let polled = reader.reader.poll(self.batch_size, wait).map_err(|source| {
+            EngineError::Source { table: self.job.scans[scan].table.clone(), source }
+        })?;
+        for (split, data) in polled.data {
+            let scanned = self.scanners[scan].scan(&split, data)?;
+            let watermark = self.take(scan, scanned)?;
+            splits.push(SplitProgress { scan, split, watermark, finished: false });
+        }
+        for split in polled.finished {
+            let watermark = watermark::MIN;
+            splits.push(SplitProgress { scan, split, watermark, finished: true });
+        }
+        Ok(())
+    }
+
+    /// Sends a split's rows down every branch of their scan.
+    fn take(&mut self, scan: usize, scanned: Scanned) -> Result<i64, EngineError> {
+        add(&self.status.rows_in, scanned.taken);
+        add(&self.status.decode_errors, scanned.errors);
+        let job = Arc::clone(&self.job);
+        let reads = |branch: &&Branch| branch.input == Input::Scan(scan);
+        for branch in job.branches.iter().filter(reads) {
+            let rows = apply(&branch.ops, scanned.rows.clone())?;
+            match branch.target {
+                Target::Leaf { stage, leaf } => {
+                    let plan = &job.stages[stage].leaves[leaf];
+                    let open = &mut self.state[stage][leaf];
+                    let fired = self.fired[stage].load(Ordering::Relaxed);
+                    let late = open.fold(plan, rows, fired)?;
+                    add(&self.status.late_rows, late);
+                }
+                Target::Output(output) => {
+                    if rows.batch.num_rows() > 0 {
+                        self.tell(Event::Rows { output, rows });
+                    }
+                }
+            }
+        }
+        Ok(scanned.watermark)
+    }
+
+    fn tell_progress(&self, splits: Vec<SplitProgress>) {
+        let next = |(stage, open): (usize, &Vec<OpenSlices>)| {
+            let leaves = self.job.stages[stage].leaves.iter().zip(open);
+            leaves.filter_map(|(leaf, open)| open.next_firing(leaf)).min()
+        };
+        let next_firing = self.state.iter().enumerate().map(next).collect();
+        let open = self.state.iter().flatten().map(OpenSlices::len).sum::<usize>();
+        self.tell(Event::Progress(Progress {
+            worker: self.id,
+            splits,
+            next_firing,
+            open_windows: open as u64,
+        }));
+    }
+
+    fn tell(&self, event: Event) {
+        // The loop is gone only if it failed itself and told why.
+        let _ = self.events.send(event);
+    }
+}
+
+/// Empty state for every stage's leaves.
+pub fn empty_state(job: &Job) -> Vec<Vec<OpenSlices>> {
+    let leaves = |leaves: usize| (0..leaves).map(|_| OpenSlices::default()).collect();
+    job.stages.iter().map(|stage| leaves(stage.leaves.len())).collect()
+}
+
+/// Spreads splits over workers, evenly and always the same way.
+pub fn spread(splits: Vec<Split>, workers: usize, first: usize) -> BTreeMap<usize, Vec<Split>> {
+    let mut spread: BTreeMap<usize, Vec<Split>> = BTreeMap::new();
+    for (i, split) in splits.into_iter().enumerate() {
+        spread.entry((first + i) % workers).or_default().push(split);
+    }
+    spread
+}
