@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! cli
+//! cases
 //! engine
 //! planning
 //! sql | sources | sinks
@@ -15,6 +16,7 @@
 //! `broker` stands apart: the in-memory Kafka broker of the demo and the tests.
 
 pub mod broker;
+pub mod cases;
 pub mod cli;
 pub mod clock;
 pub mod diagnostics;

@@ -46,6 +46,17 @@ impl Options {
         options
     }
 
+    /// The same options with `key` set to `value`, at the table's place.
+    pub fn with(mut self, key: &str, value: String) -> Self {
+        let entry = Entry {
+            key_span: self.table_span,
+            value: Spanned::new(value, self.table_span),
+            taken: false,
+        };
+        self.entries.insert(key.to_owned(), entry);
+        self
+    }
+
     /// The value of `key` as text, with its place.
     pub fn take(&mut self, key: &str) -> Option<Spanned<String>> {
         self.known.insert(key.to_owned());

@@ -4,6 +4,9 @@
 //! opens it, asks which splits there are, spreads them over its workers, and
 //! each worker reads its splits through a [`SplitReader`].
 
+mod kafka;
+pub mod replay;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,7 +167,7 @@ pub struct BoundFormat {
 }
 
 /// The connectors that can be read from.
-pub const CONNECTORS: &[&str] = &["datagen", "kafka"];
+pub const CONNECTORS: &[&str] = &["kafka"];
 
 /// Binds a table's options to its connector and format. No I/O.
 ///
@@ -177,8 +180,8 @@ pub fn bind(
     let Some(connector) = options.require("connector") else {
         return Err(options.errors);
     };
-    let _ = table;
     match connector.value.as_str() {
+        "kafka" => kafka::bind(table, options),
         other => {
             let diagnostic = Diagnostic::error(format!("unknown connector `{other}`"))
                 .at(connector.span)
