@@ -3,6 +3,9 @@
 //! A table's options are bound to a [`Sink`] without any I/O; the engine opens
 //! it once and writes every result batch to it, in order, from one thread.
 
+mod filesystem;
+mod print;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -106,8 +109,10 @@ pub fn bind(
     let Some(connector) = options.require("connector") else {
         return Err(options.errors);
     };
-    let _ = table;
     match connector.value.as_str() {
+        "filesystem" => filesystem::bind(table, options),
+        "print" => print::bind_print(options),
+        "blackhole" => print::bind_blackhole(table, options),
         other => {
             let diagnostic = Diagnostic::error(format!("unknown connector `{other}`"))
                 .at(connector.span)
