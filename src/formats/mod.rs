@@ -5,6 +5,18 @@
 //! neighbours: a decoder returns columns for the messages it could read and an
 //! error for each that it could not.
 
+mod cells;
+mod columns;
+mod csv;
+mod json;
+pub mod parse;
+pub mod print;
+mod raw;
+#[cfg(test)]
+mod testing;
+mod texts;
+mod views;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -277,8 +289,10 @@ pub fn decoding(
     options: &mut Options,
     context: &FormatContext<'_>,
 ) -> Option<Arc<dyn DecodingFormat>> {
-    let _ = (options, context);
     match name {
+        "csv" => csv::decoding(options, context),
+        "json" => json::decoding(options, context),
+        "raw" => raw::decoding(options, context),
         _ => None,
     }
 }
@@ -289,8 +303,9 @@ pub fn encoding(
     options: &mut Options,
     context: &FormatContext<'_>,
 ) -> Option<Arc<dyn EncodingFormat>> {
-    let _ = (options, context);
     match name {
+        "csv" => csv::encoding(options, context),
+        "json" => json::encoding(options, context),
         _ => None,
     }
 }

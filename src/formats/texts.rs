@@ -1,0 +1,41 @@
+//! The payloads of a batch as text.
+//!
+//! UTF-8 is checked once for the whole batch. Only if some message is not
+//! UTF-8 is each looked at on its own, so that a bad one costs itself alone.
+
+use simdutf8::basic::from_utf8;
+
+use super::Messages;
+
+/// Payloads as text; see [`Messages`].
+pub struct Texts<'a> {
+    messages: &'a Messages,
+    whole: Option<&'a str>,
+}
+
+impl<'a> Texts<'a> {
+    pub fn of(messages: &'a Messages) -> Self {
+        Self { messages, whole: from_utf8(&messages.bytes).ok() }
+    }
+
+    /// The payload of message `i`, `None` if there is none or it is not UTF-8.
+    pub fn get(&self, i: usize) -> Option<&'a str> {
+        let range = self.messages.payloads[i].range()?;
+        match self.whole {
+            // Two halves of a character may meet where messages do.
+            Some(whole) => whole.get(range),
+            None => from_utf8(&self.messages.bytes[range]).ok(),
+        }
+    }
+}
+
+/// The most characters of a value that an error shows.
+const MAX_EXCERPT: usize = 60;
+
+/// The beginning of `text`, for an error message.
+pub fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(MAX_EXCERPT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
