@@ -1,0 +1,198 @@
+//! A script's tokens with their places, environment variables resolved.
+//!
+//! `${VAR}` and `${VAR:-default}` are resolved inside string literals, after
+//! lexing, so that a value can never become syntax. The literal's place stays.
+//! Comments and blanks are left out; a hint comment `/*+ … */` is refused,
+//! since leaving it out would change what the query says.
+
+use datafusion::sql::sqlparser::tokenizer::{
+    Location, Token, TokenWithSpan, Tokenizer, Whitespace,
+};
+
+use super::Env;
+use super::dialect::FlinkDialect;
+use crate::diagnostics::{Diagnostic, Span};
+
+/// A token, its place in sqlparser's lines and columns, and in bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Tok {
+    pub inner: TokenWithSpan,
+    pub span: Span,
+}
+
+impl Tok {
+    pub fn token(&self) -> &Token {
+        &self.inner.token
+    }
+
+    /// The text of an unquoted word.
+    pub fn word(&self) -> Option<&str> {
+        match self.token() {
+            Token::Word(word) if word.quote_style.is_none() => Some(&word.value),
+            _ => None,
+        }
+    }
+
+    /// True if this is the unquoted word `keyword`, in any case.
+    pub fn is(&self, keyword: &str) -> bool {
+        self.word().is_some_and(|w| w.eq_ignore_ascii_case(keyword))
+    }
+}
+
+/// What a text consists of.
+pub(super) struct Lexed {
+    pub toks: Vec<Tok>,
+    /// What is wrong with some of them.
+    pub diagnostics: Vec<Diagnostic>,
+    /// False if a literal or comment has no end: the statement that it is in,
+    /// and all behind it, are missing.
+    pub is_complete: bool,
+}
+
+/// The tokens of `text`.
+pub(super) fn lex(text: &str, env: Env<'_>) -> Lexed {
+    let mut raw = Vec::new();
+    let outcome = Tokenizer::new(&FlinkDialect, text).tokenize_with_location_into_buf(&mut raw);
+    let mut diagnostics = Vec::new();
+    let mut offsets = Offsets::new(text);
+    let mut toks = Vec::with_capacity(raw.len());
+    for mut inner in raw {
+        let span = Span::new(offsets.of(inner.span.start), offsets.of(inner.span.end));
+        match &mut inner.token {
+            Token::Whitespace(Whitespace::MultiLineComment(text)) if text.starts_with('+') => {
+                diagnostics.push(hint_refused(span));
+            }
+            Token::Whitespace(_) | Token::Char('\u{feff}') => {}
+            token => {
+                if let Token::SingleQuotedString(value) = token {
+                    resolve_variables(value, text, span, env, &mut diagnostics);
+                }
+                toks.push(Tok { inner, span });
+            }
+        }
+    }
+    let is_complete = outcome.is_ok();
+    if let Err(error) = outcome {
+        let last = toks.iter().rposition(|t: &Tok| *t.token() == Token::SemiColon);
+        toks.truncate(last.map_or(0, |n| n + 1));
+        // An unterminated literal's place is its start, a comment's the end.
+        let at = offsets.of(error.location).min(text.len());
+        let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+        let message = error.message.trim_end_matches('.');
+        let message = message.strip_prefix("Unexpected EOF while in a").map_or_else(
+            || lower_first(message),
+            |rest| format!("unterminated{}", rest.trim_start_matches("multi-line")),
+        );
+        diagnostics.push(Diagnostic::error(message).at(Span::new(at, end)));
+    }
+    Lexed { toks, diagnostics, is_complete }
+}
+
+pub(super) fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
+}
+
+fn hint_refused(span: Span) -> Diagnostic {
+    Diagnostic::error("hints (`/*+ … */`) are not supported")
+        .at(span)
+        .hint("give the options in the table's WITH clause")
+}
+
+/// Turns places that never go back into byte offsets, in one walk.
+struct Offsets<'a> {
+    rest: std::str::Chars<'a>,
+    at: usize,
+    location: Location,
+}
+
+impl<'a> Offsets<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { rest: text.chars(), at: 0, location: Location::new(1, 1) }
+    }
+
+    fn of(&mut self, wanted: Location) -> usize {
+        while self.location < wanted
+            && let Some(c) = self.rest.next()
+        {
+            self.at += c.len_utf8();
+            if c == '\n' {
+                self.location = Location::new(self.location.line + 1, 1);
+            } else {
+                self.location.column += 1;
+            }
+        }
+        self.at
+    }
+}
+
+/// A `${…}` in a literal: its length in bytes, name and default.
+struct Variable<'a> {
+    length: usize,
+    name: &'a str,
+    default: Option<&'a str>,
+}
+
+/// The variable that `text` starts with, if it does: `${NAME}` or
+/// `${NAME:-default}`. Anything else after `$` stays as it is.
+fn variable(text: &str) -> Option<Variable<'_>> {
+    let inner = text.strip_prefix("${")?;
+    let inner = &inner[..inner.find('}')?];
+    let (name, default) = match inner.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (inner, None),
+    };
+    let mut chars = name.chars();
+    let starts = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let goes_on = chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
+    (starts && goes_on).then_some(Variable { length: inner.len() + 3, name, default })
+}
+
+fn resolve_variables(
+    value: &mut String,
+    text: &str,
+    literal: Span,
+    env: Env<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    if !value.contains("${") {
+        return;
+    }
+    let mut resolved = String::with_capacity(value.len());
+    // Where in the file to look for the next variable's own place.
+    let mut search_from = literal.start;
+    let mut rest = value.as_str();
+    while let Some(at) = rest.find("${") {
+        resolved.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let Some(variable) = variable(rest) else {
+            resolved.push_str("${");
+            rest = &rest[2..];
+            continue;
+        };
+        let written = &rest[..variable.length];
+        let place = text[search_from..literal.end].find(written).map_or(literal, |at| {
+            let start = search_from + at;
+            Span::new(start, start + written.len())
+        });
+        search_from = if place == literal { search_from } else { place.end };
+        match env(variable.name).or_else(|| variable.default.map(str::to_owned)) {
+            Some(found) => resolved.push_str(&found),
+            None => diagnostics.push(unset(variable.name, place)),
+        }
+        rest = &rest[variable.length..];
+    }
+    resolved.push_str(rest);
+    *value = resolved;
+}
+
+fn unset(name: &str, place: Span) -> Diagnostic {
+    Diagnostic::error(format!("environment variable `{name}` is not set"))
+        .at(place)
+        .hint(format!("set it, or give a default: `${{{name}:-…}}`"))
+}
+
+/// The byte offset of the start of every line.
+pub(super) fn line_starts(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect()
+}

@@ -1,0 +1,178 @@
+//! Queries and expressions: Flink's tokens rewritten, sqlparser's errors placed.
+
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::ast::{Expr, Query};
+use super::cursor::describe;
+use super::dialect::FlinkDialect;
+use super::lexer::{Tok, lower_first};
+use super::{rewrite, strict};
+use crate::diagnostics::{Diagnostic, Span, closest};
+
+/// Words that are misspelt into aliases: `SELECT a FORM t`.
+const CLAUSES: &[&str] = &[
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "ORDER",
+    "HAVING",
+    "UNION",
+    "JOIN",
+    "LIMIT",
+    "BETWEEN",
+    "SELECT",
+    "INNER",
+    "LEFT",
+    "DISTINCT",
+    "INTERVAL",
+    "EXCEPT",
+    "INTERSECT",
+    "WINDOW",
+    "AND",
+];
+
+/// Parses `toks`, all of them, as a query.
+pub(super) fn parse_query(toks: &[Tok], place: Span) -> Result<Query, Vec<Diagnostic>> {
+    let ast = parse(toks, place, |p| p.parse_query())?;
+    let diagnostics = strict::check_query(&ast, toks);
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
+    }
+    Ok(Query { span: extent(toks, place), ast })
+}
+
+/// Parses `toks`, all of them, as an expression.
+pub(super) fn parse_expr(toks: &[Tok], place: Span) -> Result<Expr, Vec<Diagnostic>> {
+    let ast = parse(toks, place, |p| p.parse_expr())?;
+    let diagnostics = strict::check_expr(&ast, toks);
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
+    }
+    Ok(Expr { span: extent(toks, place), ast })
+}
+
+/// From the first token to the last one.
+pub(super) fn extent(toks: &[Tok], place: Span) -> Span {
+    match (toks.first(), toks.last()) {
+        (Some(first), Some(last)) => first.span.to(last.span),
+        _ => place,
+    }
+}
+
+fn parse<T>(
+    toks: &[Tok],
+    place: Span,
+    parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Result<T, Vec<Diagnostic>> {
+    if toks.is_empty() {
+        let end = place.end;
+        let message = "expected an expression or query, found the end of the statement";
+        return Err(vec![Diagnostic::error(message).at(Span::new(end, end))]);
+    }
+    let (tokens, diagnostics) = rewrite::rewrite(toks);
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
+    }
+    match run(tokens, parse) {
+        Ok(parsed) => Ok(parsed),
+        Err(error) => Err(vec![placed(&inner_error(toks).unwrap_or(error), toks)]),
+    }
+}
+
+fn run<T>(
+    tokens: Vec<TokenWithSpan>,
+    parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Result<T, ParserError> {
+    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
+    let parsed = parse(&mut parser)?;
+    let next = parser.peek_token();
+    if next.token == Token::EOF {
+        return Ok(parsed);
+    }
+    parser.expected("the end of the statement", next)
+}
+
+/// sqlparser tries a parenthesis in FROM as a query and then as a table, and
+/// reports why it is no table. So when a statement fails, its queries in
+/// parentheses are tried alone, the innermost first.
+fn inner_error(toks: &[Tok]) -> Option<ParserError> {
+    let starts = |n: &usize| {
+        *toks[*n].token() == Token::LParen
+            && toks.get(n + 1).is_some_and(|t| t.is("SELECT") || t.is("WITH"))
+    };
+    (0..toks.len()).rev().filter(starts).find_map(|open| {
+        let inside = &toks[open + 1..];
+        let inside = &inside[..closing(inside)?];
+        run(rewrite::rewrite(inside).0, |p| p.parse_query()).err()
+    })
+}
+
+/// Where the parenthesis closes that opened before `toks`.
+fn closing(toks: &[Tok]) -> Option<usize> {
+    let mut depth = 0_usize;
+    toks.iter().position(|tok| {
+        match tok.token() {
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 0 => return true,
+            Token::RParen => depth -= 1,
+            _ => {}
+        }
+        false
+    })
+}
+
+/// sqlparser's error as a diagnostic at the token it found.
+fn placed(error: &ParserError, toks: &[Tok]) -> Diagnostic {
+    let (ParserError::ParserError(text) | ParserError::TokenizerError(text)) = error else {
+        return Diagnostic::error("the query nests too deeply")
+            .at(extent(toks, Span::default()))
+            .hint("split it into views");
+    };
+    let (message, location) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
+    let found = found_at(location, toks);
+    let end = toks.last().map_or(0, |t| t.span.end);
+    let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
+    let Some((expected, found_text)) =
+        message.strip_prefix("Expected: ").and_then(|m| m.split_once(", found: "))
+    else {
+        let place = found.map_or(extent(toks, Span::default()), |n| toks[n].span);
+        return Diagnostic::error(lower_first(message)).at(place);
+    };
+    let expected = expected.trim_start_matches("an SQL statement").trim();
+    let expected = if expected.is_empty() { "a query" } else { expected };
+    let Some(found) = found.filter(|_| found_text != "EOF") else {
+        let message = format!("expected {expected}, found the end of the statement");
+        return Diagnostic::error(message).at(Span::new(end, end));
+    };
+    let tok = &toks[found];
+    let diagnostic =
+        Diagnostic::error(format!("expected {expected}, found {}", describe(tok.token())))
+            .at(tok.span);
+    hint_at_clause(diagnostic, &toks[..=found])
+}
+
+/// The token at sqlparser's `1, Column: 5`.
+fn found_at(location: &str, toks: &[Tok]) -> Option<usize> {
+    let (line, column) = location.split_once(", Column: ")?;
+    let (line, column) = (line.parse::<u64>().ok()?, column.parse::<u64>().ok()?);
+    toks.iter().position(|t| {
+        let start = t.inner.span.start;
+        start.line == line && start.column == column
+    })
+}
+
+/// A misspelt clause word passes for an alias, and the token behind it is
+/// found wanting: look at it and the one before.
+fn hint_at_clause(diagnostic: Diagnostic, toks: &[Tok]) -> Diagnostic {
+    let misspelt = toks.iter().rev().take(2).filter_map(Tok::word).find_map(|word| {
+        let keyword = closest(word, CLAUSES.iter().copied())?;
+        (!keyword.eq_ignore_ascii_case(word)).then_some((word, keyword))
+    });
+    match misspelt {
+        Some((word, keyword)) => {
+            diagnostic.hint(format!("did you mean `{keyword}` where `{word}` is?"))
+        }
+        None => diagnostic,
+    }
+}

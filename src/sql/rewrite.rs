@@ -1,0 +1,484 @@
+//! Turns Flink's query syntax into what sqlparser reads, token by token, so
+//! that every place in the file stays what it was.
+//!
+//! What a planner sees of it:
+//!
+//! | in the file | in the AST |
+//! |---|---|
+//! | `TUMBLE(TABLE ev, …)` | `TUMBLE(ev, …)` |
+//! | `SESSION(TABLE ev PARTITION BY (a, b), …)` | `SESSION(ev, "PARTITION BY" => DESCRIPTOR(a, b), …)`, see [`PARTITION_BY`] |
+//! | `TIMESTAMPDIFF(MINUTE, a, b)`, `TIMESTAMPADD` | `TIMESTAMPDIFF('MINUTE', a, b)` |
+//! | `CAST(x AS ROW<a INT>)` | a type named `` `ROW<…>` ``, for [`super::resolve_type`] |
+//! | `MAP['a', 1]` | `MAP('a', 1)` |
+//! | `CEILING(x)` | `CEIL(x)` |
+//! | `INTERVAL -'1' DAY` | `INTERVAL '-1' DAY` |
+//! | `default_catalog.default_database.t` | `t` |
+//! | `JSON_VALUE(js, '$.a' NULL ON EMPTY)` | `JSON_VALUE(js, '$.a', "ON EMPTY" => 'NULL')`, see [`super::rewrite_json`] |
+//!
+//! What Flink has and this project does not run, and what sqlparser reads and
+//! Flink does not, is refused here if one token tells.
+
+use datafusion::sql::sqlparser::tokenizer::{Span as Places, Token, TokenWithSpan, Word};
+
+use super::cursor::{Cursor, describe};
+use super::data_types::parse_type;
+use super::lexer::Tok;
+use super::rewrite_json;
+use crate::diagnostics::Diagnostic;
+use crate::types::ColumnType;
+
+/// The name of the argument that carries `PARTITION BY` of a window function's
+/// input; its value is `DESCRIPTOR(column, …)`.
+pub const PARTITION_BY: &str = "PARTITION BY";
+
+/// Units of `TIMESTAMPADD` and `TIMESTAMPDIFF`.
+const TIME_UNITS: &[&str] = &[
+    "MILLISECOND",
+    "SECOND",
+    "MINUTE",
+    "HOUR",
+    "DAY",
+    "WEEK",
+    "MONTH",
+    "QUARTER",
+    "YEAR",
+    "MICROSECOND",
+    "NANOSECOND",
+];
+
+/// Words before a `(` that does not hold a function's arguments.
+const NOT_FUNCTIONS: &[&str] = &[
+    "ALL",
+    "AND",
+    "ANY",
+    "AS",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CUBE",
+    "DISTINCT",
+    "ELSE",
+    "EXCEPT",
+    "EXISTS",
+    "FILTER",
+    "FROM",
+    "GROUP",
+    "HAVING",
+    "IN",
+    "INTERSECT",
+    "IS",
+    "JOIN",
+    "LIKE",
+    "NOT",
+    "ON",
+    "OR",
+    "OVER",
+    "ROLLUP",
+    "SELECT",
+    "SETS",
+    "SOME",
+    "THEN",
+    "UNION",
+    "USING",
+    "VALUES",
+    "WHEN",
+    "WHERE",
+    "WITH",
+];
+
+/// An open parenthesis or bracket.
+#[derive(Debug)]
+struct Frame {
+    /// The function whose arguments it holds, in capitals.
+    function: Option<String>,
+    /// How many commas it had so far.
+    commas: usize,
+    /// What its closing token is to become.
+    close: Option<Token>,
+}
+
+/// The tokens for sqlparser, and what was wrong. With an error, they still
+/// parse as far as they can.
+pub(super) fn rewrite(toks: &[Tok]) -> (Vec<TokenWithSpan>, Vec<Diagnostic>) {
+    let mut rewriter = Rewriter {
+        cursor: Cursor::new(toks),
+        out: Vec::with_capacity(toks.len()),
+        frames: Vec::new(),
+        diagnostics: Vec::new(),
+    };
+    while !rewriter.cursor.is_at_end() {
+        rewriter.step();
+    }
+    (rewriter.out, rewriter.diagnostics)
+}
+
+struct Rewriter<'a> {
+    cursor: Cursor<'a>,
+    out: Vec<TokenWithSpan>,
+    frames: Vec<Frame>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Rewriter<'a> {
+    fn step(&mut self) {
+        let Some(tok) = self.cursor.peek() else { return };
+        let special = match tok.token() {
+            Token::Word(word) if word.quote_style.is_none() => self.word(tok, &word.value),
+            Token::Word(_) => self.qualifier(tok),
+            _ => false,
+        };
+        if !special {
+            self.keep(tok);
+        }
+    }
+
+    /// The last token taken.
+    fn previous(&self) -> Option<&'a Tok> {
+        self.cursor.last()
+    }
+
+    fn previous_is(&self, token: &Token) -> bool {
+        self.previous().is_some_and(|t| t.token() == token)
+    }
+
+    /// Takes the next token as it is, keeping track of parentheses.
+    fn keep(&mut self, tok: &'a Tok) {
+        let function = self.function_called();
+        self.cursor.next();
+        match tok.token() {
+            Token::LParen => {
+                self.frames.push(Frame { function, commas: 0, close: None });
+            }
+            Token::LBracket => {
+                self.frames.push(Frame { function: None, commas: 0, close: None });
+            }
+            Token::RParen | Token::RBracket => {
+                let frame = self.frames.pop();
+                if let Some(close) = frame.and_then(|f| f.close) {
+                    return self.put(close, tok);
+                }
+            }
+            Token::Comma => {
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.commas += 1;
+                }
+            }
+            token => self.diagnostics.extend(foreign_token(token).map(|d| d.at(tok.span))),
+        }
+        self.out.push(tok.inner.clone());
+    }
+
+    /// A token in the place of `tok`.
+    fn put(&mut self, token: Token, tok: &Tok) {
+        self.out.push(TokenWithSpan::new(token, tok.inner.span));
+    }
+
+    /// The function whose arguments begin behind the previous token.
+    fn function_called(&self) -> Option<String> {
+        let Token::Word(word) = self.previous()?.token() else { return None };
+        let upper = word.value.to_ascii_uppercase();
+        let is_function =
+            word.quote_style.is_some() || !NOT_FUNCTIONS.contains(&upper.as_str());
+        is_function.then_some(upper)
+    }
+
+    fn in_function(&self) -> Option<&str> {
+        self.frames.last()?.function.as_deref()
+    }
+
+    fn at_argument_start(&self) -> bool {
+        self.in_function().is_some()
+            && [Token::LParen, Token::Comma, Token::RArrow]
+                .iter()
+                .any(|token| self.previous_is(token))
+    }
+
+    /// Handles an unquoted word that means something to Flink alone; false if
+    /// it does not.
+    fn word(&mut self, tok: &'a Tok, word: &str) -> bool {
+        if self.previous_is(&Token::Period) {
+            return false;
+        }
+        match word.to_ascii_uppercase().as_str() {
+            "TABLE" if self.at_argument_start() => {
+                self.cursor.next();
+            }
+            "PARTITION" if self.in_function().is_some() && self.is_next("BY") => {
+                self.partition_by(tok);
+            }
+            "AS" if matches!(self.in_function(), Some("CAST" | "TRY_CAST")) => {
+                self.keep(tok);
+                self.cast_type();
+            }
+            "MAP" if self.next_is(&Token::LBracket) => self.map_literal(tok),
+            "CEILING" if self.next_is(&Token::LParen) => {
+                self.cursor.next();
+                self.put(Token::make_keyword("CEIL"), tok);
+            }
+            "INTERVAL" => self.interval(tok),
+            "DEFAULT_CATALOG" | "DEFAULT_DATABASE" => return self.qualifier(tok),
+            _ if self.at_time_unit() => self.time_unit(tok, word),
+            _ if self.at_json_clause(word) => self.json_clauses(),
+            upper => {
+                self.refuse(tok, upper);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn is_next(&self, keyword: &str) -> bool {
+        self.cursor.peek_nth(1).is_some_and(|t| t.is(keyword))
+    }
+
+    fn next_is(&self, token: &Token) -> bool {
+        self.cursor.peek_nth(1).is_some_and(|t| t.token() == token)
+    }
+
+    /// `PARTITION BY a` or `PARTITION BY (a, b)` behind a table argument.
+    fn partition_by(&mut self, tok: &'a Tok) {
+        self.cursor.take_words(&["PARTITION", "BY"]);
+        let start = self.cursor.position();
+        let what = "a column to partition by";
+        let read = if self.cursor.is_token(&Token::LParen) {
+            self.cursor.identifiers(what).map(|_| ())
+        } else {
+            self.cursor.identifier(what).map(|_| ())
+        };
+        if let Err(diagnostic) = read {
+            return self.diagnostics.push(diagnostic);
+        }
+        let columns = self.cursor.since(start);
+        self.put(Token::Comma, tok);
+        self.put(Token::make_word(PARTITION_BY, Some('`')), tok);
+        self.put(Token::RArrow, tok);
+        self.put(Token::make_word("DESCRIPTOR", None), tok);
+        let in_parentheses = columns.len() > 1;
+        if !in_parentheses {
+            self.put(Token::LParen, tok);
+        }
+        self.out.extend(columns.iter().map(|t| t.inner.clone()));
+        if !in_parentheses {
+            self.put(Token::RParen, tok);
+        }
+    }
+
+    /// The type behind `AS`.
+    fn cast_type(&mut self) {
+        let before = self.cursor.position();
+        let Some(first) = self.cursor.peek() else { return };
+        match parse_type(&mut self.cursor) {
+            Ok(ty) => self.put_type(before, first, &ty),
+            Err(diagnostic) => {
+                self.diagnostics.push(diagnostic);
+                self.cursor.take_until(|_| false);
+                self.put(Token::make_keyword("STRING"), first);
+            }
+        }
+    }
+
+    /// Leaves a type as it is if sqlparser reads it, else makes it one name.
+    fn put_type(&mut self, start: usize, first: &Tok, ty: &ColumnType) {
+        let toks = self.cursor.since(start);
+        if toks.len() == 1 || (ty.nullable && is_plain(toks)) {
+            return self.out.extend(toks.iter().map(|t| t.inner.clone()));
+        }
+        let last = toks.last().map_or(first, |t| t);
+        let places = Places::new(first.inner.span.start, last.inner.span.end);
+        let name = Token::make_word(&ty.to_string(), Some('`'));
+        self.out.push(TokenWithSpan::new(name, places));
+    }
+
+    /// `MAP[k, v, …]`.
+    fn map_literal(&mut self, tok: &'a Tok) {
+        self.keep(tok);
+        if let Some(bracket) = self.cursor.next() {
+            self.put(Token::LParen, bracket);
+        }
+        let function = Some("MAP".to_owned());
+        self.frames.push(Frame { function, commas: 0, close: Some(Token::RParen) });
+    }
+
+    /// `INTERVAL [-]'…' unit`.
+    fn interval(&mut self, tok: &'a Tok) {
+        self.keep(tok);
+        let Some(sign) = self.cursor.peek() else { return };
+        if matches!(sign.token(), Token::Number(..)) {
+            let number = describe(sign.token());
+            let number = number.trim_matches('`');
+            let diagnostic = Diagnostic::error("the value of an INTERVAL is a string")
+                .at(sign.span)
+                .hint(format!("write `INTERVAL '{number}'` and the unit"));
+            return self.diagnostics.push(diagnostic);
+        }
+        let negative = *sign.token() == Token::Minus;
+        let Some(Token::SingleQuotedString(value)) = self.cursor.peek_nth(1).map(Tok::token)
+        else {
+            return;
+        };
+        if negative || *sign.token() == Token::Plus {
+            let value = match (negative, value.strip_prefix('-')) {
+                (true, Some(positive)) => positive.to_owned(),
+                (true, None) => format!("-{value}"),
+                (false, _) => value.clone(),
+            };
+            self.cursor.next();
+            if let Some(literal) = self.cursor.next() {
+                self.put(Token::SingleQuotedString(value), literal);
+            }
+        }
+    }
+
+    /// Drops `default_catalog.default_database.` and `default_database.`.
+    fn qualifier(&mut self, tok: &Tok) -> bool {
+        let dropped = match tok.token() {
+            Token::Word(w) if w.value == "default_catalog" => self.cursor.qualifiers(2),
+            Token::Word(w) if w.value == "default_database" => self.cursor.qualifiers(1),
+            _ => false,
+        };
+        dropped
+    }
+
+    fn at_time_unit(&self) -> bool {
+        matches!(self.in_function(), Some("TIMESTAMPADD" | "TIMESTAMPDIFF"))
+            && self.previous_is(&Token::LParen)
+    }
+
+    fn time_unit(&mut self, tok: &Tok, word: &str) {
+        self.cursor.next();
+        let upper = word.to_ascii_uppercase();
+        let unit = upper.strip_prefix("SQL_TSI_").unwrap_or(&upper);
+        if !TIME_UNITS.contains(&unit) {
+            let diagnostic = Diagnostic::error(format!("unknown unit of time `{word}`"))
+                .at(tok.span)
+                .did_you_mean(word, TIME_UNITS.iter().copied());
+            self.diagnostics.push(diagnostic);
+        }
+        self.put(Token::SingleQuotedString(unit.to_owned()), tok);
+    }
+
+    /// True at a clause behind the path of a JSON function.
+    fn at_json_clause(&self, word: &str) -> bool {
+        self.in_function().is_some_and(rewrite_json::is_function)
+            && self.frames.last().is_some_and(|f| f.commas > 0)
+            && matches!(
+                self.previous().map(Tok::token),
+                Some(Token::SingleQuotedString(_) | Token::UnicodeStringLiteral(_))
+            )
+            && rewrite_json::begins_clause(word)
+    }
+
+    fn json_clauses(&mut self) {
+        let function = self.in_function().unwrap_or_default().to_owned();
+        match rewrite_json::clauses(&function, &mut self.cursor) {
+            Ok(clauses) => {
+                for clause in clauses {
+                    self.out.extend(clause.head);
+                    let (value, diagnostics) = rewrite(clause.value);
+                    self.out.extend(value);
+                    self.diagnostics.extend(diagnostics);
+                }
+            }
+            Err(diagnostic) => {
+                self.diagnostics.push(diagnostic);
+                self.cursor.take_until(|_| false);
+            }
+        }
+    }
+
+    /// Refuses what Flink has and we do not run.
+    fn refuse(&mut self, tok: &Tok, word: &str) {
+        let (what, hint) = match word {
+            "FOR" if self.is_next("SYSTEM_TIME") => (
+                "a temporal join (FOR SYSTEM_TIME AS OF)",
+                "join two window functions over the same window instead",
+            ),
+            "MATCH_RECOGNIZE" if self.next_is(&Token::LParen) => {
+                ("MATCH_RECOGNIZE", "express the pattern with window functions")
+            }
+            "IS" if self.is_json_predicate() => {
+                ("IS JSON", "write JSON_EXISTS(x, '$'), or TRY_CAST, to find out")
+            }
+            "JSON_OBJECT" | "JSON_OBJECTAGG" | "JSON_ARRAY" | "JSON_ARRAYAGG"
+                if self.next_is(&Token::LParen) =>
+            {
+                (word, "put the text together with CONCAT")
+            }
+            "SYMMETRIC" if self.previous().is_some_and(|t| t.is("BETWEEN")) => {
+                ("BETWEEN SYMMETRIC", "write BETWEEN LEAST(a, b) AND GREATEST(a, b)")
+            }
+            _ => return,
+        };
+        let diagnostic =
+            Diagnostic::error(format!("{what} is not supported")).at(tok.span).hint(hint);
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn is_json_predicate(&self) -> bool {
+        let negated = usize::from(self.is_next("NOT"));
+        self.cursor.peek_nth(1 + negated).is_some_and(|t| t.is("JSON"))
+    }
+}
+
+/// True if sqlparser reads these tokens of a type as we do.
+fn is_plain(toks: &[Tok]) -> bool {
+    toks.iter().all(|t| match t.token() {
+        Token::LParen | Token::RParen | Token::Comma | Token::Number(..) => true,
+        Token::Word(Word { value, .. }) => {
+            !["ROW", "LOCAL", "ARRAY", "WITHOUT", "NULL", "CHARACTER", "BINARY"]
+                .iter()
+                .any(|w| value.eq_ignore_ascii_case(w))
+        }
+        _ => false,
+    })
+}
+
+/// Says of a token that is no part of Flink SQL what to write instead.
+fn foreign_token(token: &Token) -> Option<Diagnostic> {
+    let hint = match token {
+        Token::Word(_)
+        | Token::Number(_, false)
+        | Token::SingleQuotedString(_)
+        | Token::HexStringLiteral(_)
+        | Token::UnicodeStringLiteral(_)
+        | Token::Comma
+        | Token::Eq
+        | Token::Neq
+        | Token::Lt
+        | Token::Gt
+        | Token::LtEq
+        | Token::GtEq
+        | Token::Plus
+        | Token::Minus
+        | Token::Mul
+        | Token::Div
+        | Token::Mod
+        | Token::StringConcat
+        | Token::LParen
+        | Token::RParen
+        | Token::LBracket
+        | Token::RBracket
+        | Token::Period
+        | Token::RArrow => return None,
+        Token::DoubleQuotedString(name) => {
+            let message = format!("`\"{name}\"` is no name and no string in Flink SQL");
+            return Some(
+                Diagnostic::error(message)
+                    .hint("names are quoted with backticks, strings with single quotes"),
+            );
+        }
+        Token::DoubleColon => Some("write CAST(x AS type)"),
+        Token::DoubleEq => Some("write `=`"),
+        Token::Spaceship => Some("write IS NOT DISTINCT FROM"),
+        Token::Arrow | Token::LongArrow => Some("write JSON_VALUE(x, '$.path')"),
+        Token::LBrace | Token::RBrace => {
+            Some("an environment variable is written inside a string: '${VAR}'")
+        }
+        _ => None,
+    };
+    let diagnostic = Diagnostic::error(format!("{} is not Flink SQL", describe(token)));
+    Some(match hint {
+        Some(hint) => diagnostic.hint(hint),
+        None => diagnostic,
+    })
+}
