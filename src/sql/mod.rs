@@ -52,5 +52,3 @@ pub fn parse(file: &SourceFile, env: Env<'_>) -> Result<Script, Vec<Diagnostic>>
     let line_starts = lexer::line_starts(&file.text);
     Ok(Script { file: file.clone(), statements, line_starts })
 }
-
-pub fn resolve_type(_: &datafusion::sql::sqlparser::ast::DataType) -> Result<crate::types::ColumnType, Diagnostic> { todo!() }

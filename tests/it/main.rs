@@ -1,0 +1,3 @@
+//! Tests of what a user sees, in one binary: linking DataFusion once is enough.
+
+mod cases;
