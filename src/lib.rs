@@ -25,6 +25,7 @@ pub mod formats;
 pub mod kafka_client;
 pub mod options;
 pub mod planning;
+pub mod readings;
 pub mod sinks;
 pub mod sources;
 pub mod sql;

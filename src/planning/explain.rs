@@ -1,1 +1,134 @@
-//! What `turnstile explain` shows of a job.
+//! What `turnstile explain` shows of a job: where rows come from, what happens
+//! to each batch, what a window keeps, what runs when it closes, where rows go.
+
+use std::fmt::Write as _;
+
+use super::pipeline::{
+    AggregateColumn, Branch, Input, Job, Leaf, LeafState, Op, Scan, ScanColumn, StageOutput,
+    Target,
+};
+
+/// The job as text for a person.
+pub fn explain(job: &Job) -> String {
+    let mut out = String::new();
+    let bounded = if job.is_bounded() { "bounded" } else { "unbounded" };
+    let _ = writeln!(out, "job {} ({bounded}, time zone {})", job.name, job.time_zone);
+    for (i, scan) in job.scans.iter().enumerate() {
+        scan_lines(&mut out, i, scan);
+    }
+    for branch in &job.branches {
+        branch_lines(&mut out, job, branch);
+    }
+    for (i, stage) in job.stages.iter().enumerate() {
+        let _ = writeln!(out, "\nstage {i}");
+        for (l, leaf) in stage.leaves.iter().enumerate() {
+            leaf_lines(&mut out, l, leaf);
+        }
+        let _ = writeln!(out, "  per closed window:");
+        for line in stage.above.logical().display_indent().to_string().lines() {
+            let _ = writeln!(out, "    {line}");
+        }
+        let to = match &stage.output {
+            StageOutput::Output(output) => format!("sink {}", job.outputs[*output].table),
+            StageOutput::Branches(_) => "the next stage".to_owned(),
+        };
+        let _ = writeln!(out, "  to {to}");
+    }
+    for output in &job.outputs {
+        let _ = writeln!(out, "\nsink {} ({})", output.table, output.connector);
+        for (key, value) in output.sink.describe() {
+            let _ = writeln!(out, "  {key}: {value}");
+        }
+        let columns: Vec<_> = output.schema.fields().iter().map(|f| f.name().as_str()).collect();
+        let _ = writeln!(out, "  columns: {}", columns.join(", "));
+    }
+    out
+}
+
+fn scan_lines(out: &mut String, index: usize, scan: &Scan) {
+    let _ = writeln!(out, "\nsource {index}: {} ({})", scan.table, scan.connector);
+    for (key, value) in scan.source.describe() {
+        let _ = writeln!(out, "  {key}: {value}");
+    }
+    if let Some(value) = &scan.value {
+        let _ = writeln!(out, "  format: {}", value.format.name());
+    }
+    let columns: Vec<String> = scan
+        .schema
+        .fields()
+        .iter()
+        .zip(&scan.columns)
+        .map(|(field, column)| match column {
+            ScanColumn::Value(_) | ScanColumn::Row(_) => field.name().clone(),
+            ScanColumn::Key(_) => format!("{} (from the key)", field.name()),
+            ScanColumn::Metadata(key) => format!("{} (metadata {key:?})", field.name()),
+        })
+        .collect();
+    let _ = writeln!(out, "  decoded: {}", columns.join(", "));
+    match &scan.watermark {
+        Some(watermark) => {
+            let _ = writeln!(out, "  watermark: {} AS {}", watermark.column, watermark.text);
+        }
+        None => {
+            let _ = writeln!(out, "  watermark: none needed");
+        }
+    }
+    if let Some(timeout) = scan.idle_timeout {
+        let _ = writeln!(out, "  idle after: {timeout:?}");
+    }
+}
+
+fn branch_lines(out: &mut String, job: &Job, branch: &Branch) {
+    let from = match branch.input {
+        Input::Scan(scan) => format!("source {}", job.scans[scan].table),
+        Input::Stage(stage) => format!("stage {stage}"),
+    };
+    let to = match branch.target {
+        Target::Leaf { stage, leaf } => format!("stage {stage}, input {leaf}"),
+        Target::Output(output) => format!("sink {}", job.outputs[output].table),
+    };
+    let _ = writeln!(out, "\nstream from {from} to {to}, per batch:");
+    for op in &branch.ops {
+        let line = match op {
+            Op::Select { indexes, schema } => {
+                let names: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+                format!("take {} columns: {}", indexes.len(), names.join(", "))
+            }
+            Op::Filter(predicate) => format!("filter {predicate}"),
+            Op::Project { exprs, .. } => {
+                let exprs: Vec<_> = exprs.iter().map(ToString::to_string).collect();
+                format!("compute {}", exprs.join(", "))
+            }
+            Op::AssignWindow(assign) => {
+                let input = assign.schema.field(assign.time_column).name();
+                format!("assign {} on {input}", assign.spec.kind)
+            }
+            Op::Expand { sets, .. } => format!("repeat for {} grouping sets", sets.len()),
+        };
+        let _ = writeln!(out, "  {line}");
+    }
+    if branch.ops.is_empty() {
+        let _ = writeln!(out, "  pass on");
+    }
+}
+
+fn leaf_lines(out: &mut String, index: usize, leaf: &Leaf) {
+    let _ = writeln!(out, "  input {index}: {}, one slice a window", leaf.spec.kind);
+    match &leaf.state {
+        LeafState::Rows => {
+            let _ = writeln!(out, "    keeps: the rows of open windows");
+        }
+        LeafState::Aggregate(aggregate) => {
+            let keys: Vec<_> = aggregate.keys.iter().map(ToString::to_string).collect();
+            let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+            let _ = writeln!(out, "    keys: {keys}");
+            let functions: Vec<_> =
+                aggregate.functions.iter().map(|f| f.function.name().to_owned()).collect();
+            let _ = writeln!(out, "    keeps by key: {}", functions.join(", "));
+            let windows = aggregate.columns.iter().filter(|c| {
+                !matches!(c, AggregateColumn::Key(_) | AggregateColumn::Function(_))
+            });
+            let _ = writeln!(out, "    window columns: {}", windows.count());
+        }
+    }
+}

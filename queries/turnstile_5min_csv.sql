@@ -1,0 +1,62 @@
+-- Passages through every turnstile, five minutes at a time, as CSV files.
+--
+--   KAFKA_BOOTSTRAP   the brokers
+--   LAKE              where the result lands: file:///folder or s3://bucket/prefix
+
+CREATE TABLE turnstile (
+  CA          STRING,
+  UNIT        STRING,
+  SCP         STRING,
+  STATION     STRING,
+  LINENAME    STRING,
+  DIVISION    STRING,
+  `DATE`      STRING,  -- mm-dd-yy
+  `TIME`      STRING,  -- HH:mm:ss
+  `DESC`      STRING,
+  ENTRIES     BIGINT,  -- since the turnstile's last reading
+  EXITS       BIGINT,
+  ID          STRING,
+  `TIMESTAMP` STRING,  -- yyyy-MM-dd HH:mm:ss
+  event_time AS TO_TIMESTAMP(`TIMESTAMP`),
+  -- A reading may come up to five minutes after one that was made later.
+  WATERMARK FOR event_time AS event_time - INTERVAL '5' MINUTE
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'turnstile',
+  'properties.bootstrap.servers' = '${KAFKA_BOOTSTRAP:-localhost:9092}',
+  'scan.startup.mode' = 'earliest-offset',
+  -- A partition that is silent for this long does not hold the others back.
+  'scan.watermark.idle-timeout' = '30 s',
+  'format' = 'csv',
+  -- A line that cannot be read is counted and left out.
+  'csv.ignore-parse-errors' = 'true'
+);
+
+CREATE TABLE turnstile_5min_csv (
+  CA       STRING,
+  UNIT     STRING,
+  SCP      STRING,
+  STATION  STRING,
+  LINENAME STRING,
+  DIVISION STRING,
+  `DATE`   STRING,
+  `TIME`   STRING,  -- the end of the five minutes
+  `DESC`   STRING,
+  ENTRIES  BIGINT,
+  EXITS    BIGINT
+) WITH (
+  'connector' = 'filesystem',
+  'path' = '${LAKE:-file:///tmp/lake}/turnstile_5min_csv',
+  'format' = 'csv'
+);
+
+INSERT INTO turnstile_5min_csv
+SELECT
+  CA, UNIT, SCP, STATION, LINENAME, DIVISION, `DATE`,
+  DATE_FORMAT(window_end, 'HH:mm:ss') AS `TIME`,
+  `DESC`,
+  SUM(ENTRIES) AS ENTRIES,
+  SUM(EXITS) AS EXITS
+FROM TABLE(TUMBLE(TABLE turnstile, DESCRIPTOR(event_time), INTERVAL '5' MINUTE))
+GROUP BY window_start, window_end,
+  CA, UNIT, SCP, STATION, LINENAME, DIVISION, `DATE`, `DESC`;

@@ -1,0 +1,42 @@
+//! Why a command failed, by who can mend it.
+
+use crate::diagnostics::{Diagnostic, SourceFile};
+use crate::engine::EngineError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The author of the query, the configuration or the command line.
+    #[error("{0}")]
+    Author(String),
+    /// A broker, a store, a disk, a message.
+    #[error("error: {0}")]
+    World(String),
+    /// A fault of turnstile's own.
+    #[error("error: {0}\nhint: this is a fault of turnstile; please report it")]
+    Bug(String),
+}
+
+impl CliError {
+    pub fn code(&self) -> u8 {
+        match self {
+            CliError::Author(_) => 1,
+            CliError::World(_) => 2,
+            CliError::Bug(_) => 3,
+        }
+    }
+
+    /// Diagnostics of a script, all of them.
+    pub fn diagnostics(errors: &[Diagnostic], file: &SourceFile) -> Self {
+        let texts: Vec<String> = errors.iter().map(|e| e.render(file)).collect();
+        CliError::Author(texts.join("\n"))
+    }
+}
+
+impl From<EngineError> for CliError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Worker(_) => CliError::Bug(error.to_string()),
+            other => CliError::World(other.to_string()),
+        }
+    }
+}

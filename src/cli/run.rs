@@ -1,0 +1,116 @@
+//! `turnstile run`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::progress::{Progress, short};
+use super::settings::{RunSettings, SettingFlags, Settings};
+use super::signals::stop_on_signals;
+use super::{CliError, say, script};
+use crate::clock::{Clock as _, SystemClock};
+use crate::engine::{self, Ended, RunOptions, Status, StopSignal};
+use crate::planning::Planned;
+use crate::planning::pipeline::Job;
+
+/// Run every INSERT of a query file until its input ends or Ctrl-C.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Query file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub fn execute(args: &Args) -> Result<(), CliError> {
+    let settings = Settings::load(&args.settings)?;
+    let planned = script::plan(&args.file, &settings)?;
+    introduce(&planned.job);
+    let stop = StopSignal::default();
+    stop_on_signals(&stop)?;
+    let status = Arc::new(Status::default());
+    let started = Instant::now();
+    let progress = Progress::start(&status, planned.job.is_bounded());
+    let bounded = planned.job.is_bounded();
+    let ended = run(planned, &status, &stop);
+    drop(progress);
+    let ended = ended?;
+    conclude(ended, bounded, &status, started.elapsed());
+    Ok(())
+}
+
+/// Runs a planned job with its own settings.
+pub fn run(
+    planned: Planned,
+    status: &Arc<Status>,
+    stop: &StopSignal,
+) -> Result<Ended, CliError> {
+    let options = options(&planned);
+    Ok(engine::run(planned.job, &options, status, stop)?)
+}
+
+/// A window's results should be seen soon; a row-by-row query's need not make
+/// a file a second.
+const WINDOW_PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
+/// A bounded job's results are whole when it ends.
+const AT_THE_END: Duration = Duration::from_secs(365 * 24 * 3600);
+
+fn options(planned: &Planned) -> RunOptions {
+    let settings = RunSettings::from(&planned.settings);
+    let publish_interval = if planned.job.is_bounded() {
+        AT_THE_END
+    } else if planned.job.stages.is_empty() {
+        settings.checkpoint_interval
+    } else {
+        WINDOW_PUBLISH_INTERVAL.min(settings.checkpoint_interval)
+    };
+    RunOptions {
+        workers: settings.workers,
+        batch_size: settings.batch_size,
+        publish_interval,
+        clock: Arc::new(SystemClock),
+        run_id: run_id(),
+    }
+}
+
+/// Sorts by time and differs between runs that start together.
+fn run_id() -> String {
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    format!("{}-{}", SystemClock.now_ms(), &unique[..8])
+}
+
+fn introduce(job: &Job) {
+    let sources: Vec<_> = job.scans.iter().map(|s| s.table.as_str()).collect();
+    let sinks: Vec<_> = job.outputs.iter().map(|o| o.table.as_str()).collect();
+    say(&format!("{}: {} -> {}", job.name, sources.join(", "), sinks.join(", ")));
+    if !job.is_bounded() {
+        say("note: progress is not kept yet; a restart reads from the table's startup position");
+    }
+}
+
+fn conclude(ended: Ended, bounded: bool, status: &Status, elapsed: Duration) {
+    let at = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let rows_in = at(&status.rows_in);
+    let how = match ended {
+        Ended::Finished => "finished",
+        Ended::Stopped => "stopped",
+    };
+    say(&format!(
+        "{how} after {:.1} s: {rows_in} rows in ({}/s), {} rows out in {} files, \
+         {} late, {} not decoded, {} windows closed",
+        elapsed.as_secs_f64(),
+        short(rows_in as f64 / elapsed.as_secs_f64().max(0.001)),
+        at(&status.rows_published),
+        at(&status.files),
+        at(&status.late_rows),
+        at(&status.decode_errors),
+        at(&status.closed_windows),
+    ));
+    let open = at(&status.open_windows);
+    if ended == Ended::Stopped && open > 0 {
+        let hint = if bounded { "" } else { "; a restart reads their rows again" };
+        say(&format!("{open} windows were still open and are not written{hint}"));
+    }
+}

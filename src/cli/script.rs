@@ -1,0 +1,66 @@
+//! Reads and plans a query file: what `run`, `check` and `explain` share.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::settings::{Settings, check_script};
+use super::{CliError, say};
+use crate::diagnostics::SourceFile;
+use crate::planning::catalog::RealConnectors;
+use crate::planning::{self, Planned};
+use crate::sql::ast::StatementKind;
+
+/// Plans the file; warnings are said, errors come back all at once.
+pub fn plan(path: &Path, settings: &Settings) -> Result<Planned, CliError> {
+    plan_with_env(path, settings, &|name| std::env::var(name).ok())
+}
+
+pub fn plan_with_env(
+    path: &Path,
+    settings: &Settings,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Planned, CliError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| CliError::Author(format!("error: {}: {e}", path.display())))?;
+    plan_text(&path.display().to_string(), &text, settings, env)
+}
+
+pub fn plan_text(
+    name: &str,
+    text: &str,
+    settings: &Settings,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Planned, CliError> {
+    let file = SourceFile { name: name.into(), text: text.into() };
+    let mut script = crate::sql::parse(&file, env)
+        .map_err(|errors| CliError::diagnostics(&errors, &file))?;
+    let sets = script.statements.iter().filter_map(|statement| match &statement.kind {
+        StatementKind::Set { key, value } => {
+            Some((key.value.clone(), value.value.clone(), value.span))
+        }
+        _ => None,
+    });
+    let (errors, warnings) = check_script(sets);
+    // A flag is stronger than the script.
+    script.statements.retain(|statement| match &statement.kind {
+        StatementKind::Set { key, .. } => !settings.flags.contains_key(&key.value),
+        _ => true,
+    });
+    let mut before: BTreeMap<String, String> = settings.before.clone();
+    before.extend(settings.flags.clone());
+    let planned = planning::plan(&script, before, Rc::new(RealConnectors));
+    let planned = match planned {
+        Ok(planned) if errors.is_empty() => planned,
+        Ok(_) => return Err(CliError::diagnostics(&errors, &file)),
+        Err(mut more) => {
+            more.extend(errors);
+            more.sort_by_key(|e| e.span);
+            return Err(CliError::diagnostics(&more, &file));
+        }
+    };
+    for warning in warnings.iter().chain(&planned.warnings) {
+        say(warning.render(&file).trim_end());
+    }
+    Ok(planned)
+}
