@@ -13,19 +13,14 @@ pub(super) struct Cursor<'a> {
     at: usize,
     /// The first `>` of a `>>` is taken, the second is not.
     half_taken: bool,
-    /// The place of the last token before these, for what is missing at the end.
-    before: Span,
+    /// The place to name where there is no token at all.
+    place: Span,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(toks: &'a [Tok]) -> Self {
-        let before = toks.first().map_or(Span::default(), |t| t.span);
-        Self { toks, at: 0, half_taken: false, before }
-    }
-
-    /// A cursor over `toks`, whose last token before the first one is at `before`.
-    pub fn behind(before: Span, toks: &'a [Tok]) -> Self {
-        Self { before, ..Self::new(toks) }
+        let place = toks.first().map_or(Span::default(), |t| t.span);
+        Self { toks, at: 0, half_taken: false, place }
     }
 
     pub fn position(&self) -> usize {
@@ -67,7 +62,7 @@ impl<'a> Cursor<'a> {
 
     /// The place of the token just taken.
     pub fn last_span(&self) -> Span {
-        self.last().map_or(self.before, |t| t.span)
+        self.last().map_or(self.place, |t| t.span)
     }
 
     /// The place of the next token, or of the last one at the end.

@@ -34,7 +34,7 @@ const CLAUSES: &[&str] = &[
 
 /// Parses `toks`, all of them, as a query.
 pub(super) fn parse_query(toks: &[Tok], place: Span) -> Result<Query, Vec<Diagnostic>> {
-    let ast = parse(toks, place, |p| p.parse_query())?;
+    let ast = parse(toks, "statement", place, |p| p.parse_query())?;
     let diagnostics = strict::check_query(&ast, toks);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
@@ -44,7 +44,7 @@ pub(super) fn parse_query(toks: &[Tok], place: Span) -> Result<Query, Vec<Diagno
 
 /// Parses `toks`, all of them, as an expression.
 pub(super) fn parse_expr(toks: &[Tok], place: Span) -> Result<Expr, Vec<Diagnostic>> {
-    let ast = parse(toks, place, |p| p.parse_expr())?;
+    let ast = parse(toks, "expression", place, |p| p.parse_expr())?;
     let diagnostics = strict::check_expr(&ast, toks);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
@@ -62,26 +62,29 @@ pub(super) fn extent(toks: &[Tok], place: Span) -> Span {
 
 fn parse<T>(
     toks: &[Tok],
+    what: &str,
     place: Span,
     parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
 ) -> Result<T, Vec<Diagnostic>> {
     if toks.is_empty() {
         let end = place.end;
-        let message = "expected an expression or query, found the end of the statement";
+        let kind = if what == "statement" { "a query" } else { "an expression" };
+        let message = format!("expected {kind}, found the end of the {what}");
         return Err(vec![Diagnostic::error(message).at(Span::new(end, end))]);
     }
     let (tokens, diagnostics) = rewrite::rewrite(toks);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
-    match run(tokens, parse) {
-        Ok(parsed) => Ok(parsed),
-        Err(error) => Err(vec![placed(&inner_error(toks).unwrap_or(error), toks)]),
-    }
+    run(tokens, what, parse).map_err(|error| {
+        let error = inner_error(toks).unwrap_or(error);
+        vec![placed(&error, what, toks)]
+    })
 }
 
 fn run<T>(
     tokens: Vec<TokenWithSpan>,
+    what: &str,
     parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
 ) -> Result<T, ParserError> {
     let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
@@ -90,7 +93,7 @@ fn run<T>(
     if next.token == Token::EOF {
         return Ok(parsed);
     }
-    parser.expected("the end of the statement", next)
+    parser.expected(&format!("the end of the {what}"), next)
 }
 
 /// sqlparser tries a parenthesis in FROM as a query and then as a table, and
@@ -104,7 +107,7 @@ fn inner_error(toks: &[Tok]) -> Option<ParserError> {
     (0..toks.len()).rev().filter(starts).find_map(|open| {
         let inside = &toks[open + 1..];
         let inside = &inside[..closing(inside)?];
-        run(rewrite::rewrite(inside).0, |p| p.parse_query()).err()
+        run(rewrite::rewrite(inside).0, "query", |p| p.parse_query()).err()
     })
 }
 
@@ -123,7 +126,7 @@ fn closing(toks: &[Tok]) -> Option<usize> {
 }
 
 /// sqlparser's error as a diagnostic at the token it found.
-fn placed(error: &ParserError, toks: &[Tok]) -> Diagnostic {
+fn placed(error: &ParserError, what: &str, toks: &[Tok]) -> Diagnostic {
     let (ParserError::ParserError(text) | ParserError::TokenizerError(text)) = error else {
         return Diagnostic::error("the query nests too deeply")
             .at(extent(toks, Span::default()))
@@ -139,10 +142,11 @@ fn placed(error: &ParserError, toks: &[Tok]) -> Diagnostic {
         let place = found.map_or(extent(toks, Span::default()), |n| toks[n].span);
         return Diagnostic::error(lower_first(message)).at(place);
     };
-    let expected = expected.trim_start_matches("an SQL statement").trim();
-    let expected = if expected.is_empty() { "a query" } else { expected };
+    let is_symbol = !expected.contains(|c: char| c.is_alphanumeric() || c == '`');
+    let quoted = format!("`{expected}`");
+    let expected = if is_symbol { quoted.as_str() } else { expected };
     let Some(found) = found.filter(|_| found_text != "EOF") else {
-        let message = format!("expected {expected}, found the end of the statement");
+        let message = format!("expected {expected}, found the end of the {what}");
         return Diagnostic::error(message).at(Span::new(end, end));
     };
     let tok = &toks[found];

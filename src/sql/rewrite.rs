@@ -11,6 +11,7 @@
 //! | `CAST(x AS ROW<a INT>)` | a type named `` `ROW<…>` ``, for [`super::resolve_type`] |
 //! | `MAP['a', 1]` | `MAP('a', 1)` |
 //! | `CEILING(x)` | `CEIL(x)` |
+//! | `TRIM(BOTH FROM s)` | `TRIM(BOTH ' ' FROM s)` |
 //! | `INTERVAL -'1' DAY` | `INTERVAL '-1' DAY` |
 //! | `default_catalog.default_database.t` | `t` |
 //! | `JSON_VALUE(js, '$.a' NULL ON EMPTY)` | `JSON_VALUE(js, '$.a', "ON EMPTY" => 'NULL')`, see [`super::rewrite_json`] |
@@ -86,13 +87,19 @@ const NOT_FUNCTIONS: &[&str] = &[
     "WITH",
 ];
 
+/// How many operators may follow one another without a comma between: the tree
+/// of an expression is as deep.
+const MAX_OPERATORS: usize = 1000;
+
 /// An open parenthesis or bracket.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Frame {
     /// The function whose arguments it holds, in capitals.
     function: Option<String>,
     /// How many commas it had so far.
     commas: usize,
+    /// How many operators since the last comma.
+    operators: usize,
     /// What its closing token is to become.
     close: Option<Token>,
 }
@@ -104,6 +111,7 @@ pub(super) fn rewrite(toks: &[Tok]) -> (Vec<TokenWithSpan>, Vec<Diagnostic>) {
         cursor: Cursor::new(toks),
         out: Vec::with_capacity(toks.len()),
         frames: Vec::new(),
+        operators: 0,
         diagnostics: Vec::new(),
     };
     while !rewriter.cursor.is_at_end() {
@@ -116,6 +124,8 @@ struct Rewriter<'a> {
     cursor: Cursor<'a>,
     out: Vec<TokenWithSpan>,
     frames: Vec<Frame>,
+    /// As in a frame, outside all of them.
+    operators: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -144,13 +154,14 @@ impl<'a> Rewriter<'a> {
     /// Takes the next token as it is, keeping track of parentheses.
     fn keep(&mut self, tok: &'a Tok) {
         let function = self.function_called();
+        self.count_operator(tok);
         self.cursor.next();
         match tok.token() {
             Token::LParen => {
-                self.frames.push(Frame { function, commas: 0, close: None });
+                self.frames.push(Frame { function, ..Frame::default() });
             }
             Token::LBracket => {
-                self.frames.push(Frame { function: None, commas: 0, close: None });
+                self.frames.push(Frame::default());
             }
             Token::RParen | Token::RBracket => {
                 let frame = self.frames.pop();
@@ -161,11 +172,29 @@ impl<'a> Rewriter<'a> {
             Token::Comma => {
                 if let Some(frame) = self.frames.last_mut() {
                     frame.commas += 1;
+                    frame.operators = 0;
                 }
             }
             token => self.diagnostics.extend(foreign_token(token).map(|d| d.at(tok.span))),
         }
         self.out.push(tok.inner.clone());
+    }
+
+    fn count_operator(&mut self, tok: &Tok) {
+        let is_operator = matches!(
+            tok.token(),
+            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::StringConcat
+        ) || ["AND", "OR", "UNION"].iter().any(|word| tok.is(word));
+        let operators = match self.frames.last_mut() {
+            Some(frame) => &mut frame.operators,
+            None => &mut self.operators,
+        };
+        *operators += usize::from(is_operator);
+        if is_operator && *operators == MAX_OPERATORS {
+            let message = format!("more than {MAX_OPERATORS} operators follow one another");
+            let hint = "write IN (…) for many comparisons, or split the query into views";
+            self.diagnostics.push(Diagnostic::error(message).at(tok.span).hint(hint));
+        }
     }
 
     /// A token in the place of `tok`.
@@ -216,6 +245,10 @@ impl<'a> Rewriter<'a> {
                 self.put(Token::make_keyword("CEIL"), tok);
             }
             "INTERVAL" => self.interval(tok),
+            "FROM" if self.at_trim_without_characters() => {
+                self.put(Token::SingleQuotedString(" ".to_owned()), tok);
+                self.keep(tok);
+            }
             "DEFAULT_CATALOG" | "DEFAULT_DATABASE" => return self.qualifier(tok),
             _ if self.at_time_unit() => self.time_unit(tok, word),
             _ if self.at_json_clause(word) => self.json_clauses(),
@@ -296,7 +329,7 @@ impl<'a> Rewriter<'a> {
             self.put(Token::LParen, bracket);
         }
         let function = Some("MAP".to_owned());
-        self.frames.push(Frame { function, commas: 0, close: Some(Token::RParen) });
+        self.frames.push(Frame { function, close: Some(Token::RParen), ..Frame::default() });
     }
 
     /// `INTERVAL [-]'…' unit`.
@@ -337,6 +370,15 @@ impl<'a> Rewriter<'a> {
             _ => false,
         };
         dropped
+    }
+
+    /// True at the FROM of `TRIM(BOTH FROM s)`.
+    fn at_trim_without_characters(&self) -> bool {
+        self.in_function() == Some("TRIM")
+            && self.previous().is_some_and(|t| {
+                *t.token() == Token::LParen
+                    || ["BOTH", "LEADING", "TRAILING"].iter().any(|word| t.is(word))
+            })
     }
 
     fn at_time_unit(&self) -> bool {
