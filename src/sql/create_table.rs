@@ -256,10 +256,12 @@ fn comment(cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
     Ok(())
 }
 
+type Options = Vec<(Spanned<String>, Spanned<String>)>;
+
 #[derive(Default)]
 struct Clauses {
     partitioned_by: Vec<Spanned<String>>,
-    options: Vec<(Spanned<String>, Spanned<String>)>,
+    options: Options,
 }
 
 /// What follows the columns.
@@ -293,9 +295,7 @@ fn clauses(cursor: &mut Cursor<'_>) -> Result<(Clauses, Option<table_like::Like>
 }
 
 /// `('key' = 'value', …)`.
-fn options(
-    cursor: &mut Cursor<'_>,
-) -> Result<Vec<(Spanned<String>, Spanned<String>)>, Diagnostic> {
+fn options(cursor: &mut Cursor<'_>) -> Result<Options, Diagnostic> {
     cursor.expect(&Token::LParen)?;
     let mut options = Vec::new();
     if cursor.take(&Token::RParen) {

@@ -153,10 +153,9 @@ impl<'a> Cursor<'a> {
     pub fn qualifiers(&mut self, count: usize) -> bool {
         let names = ["default_catalog", "default_database"];
         let found = names[2 - count..].iter().enumerate().all(|(n, name)| {
-            let named = self
-                .peek_nth(2 * n)
-                .is_some_and(|t| matches!(t.token(), Token::Word(w) if w.value == *name));
-            named && self.peek_nth(2 * n + 1).is_some_and(|t| *t.token() == Token::Period)
+            let is_name = |t: &Tok| matches!(t.token(), Token::Word(w) if w.value == *name);
+            self.peek_nth(2 * n).is_some_and(is_name)
+                && self.peek_nth(2 * n + 1).is_some_and(|t| *t.token() == Token::Period)
         });
         self.at += if found { 2 * count } else { 0 };
         found

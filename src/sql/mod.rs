@@ -16,6 +16,7 @@ mod refused;
 mod reserved;
 mod rewrite;
 mod rewrite_json;
+mod rewrite_refused;
 mod statements;
 mod strict;
 mod table_checks;

@@ -16,15 +16,14 @@
 //! | `default_catalog.default_database.t` | `t` |
 //! | `JSON_VALUE(js, '$.a' NULL ON EMPTY)` | `JSON_VALUE(js, '$.a', "ON EMPTY" => 'NULL')`, see [`super::rewrite_json`] |
 //!
-//! What Flink has and this project does not run, and what sqlparser reads and
-//! Flink does not, is refused here if one token tells.
+//! What is refused because of one token is in [`super::rewrite_refused`].
 
 use datafusion::sql::sqlparser::tokenizer::{Span as Places, Token, TokenWithSpan, Word};
 
 use super::cursor::{Cursor, describe};
 use super::data_types::parse_type;
 use super::lexer::Tok;
-use super::rewrite_json;
+use super::{rewrite_json, rewrite_refused};
 use crate::diagnostics::Diagnostic;
 use crate::types::ColumnType;
 
@@ -175,7 +174,9 @@ impl<'a> Rewriter<'a> {
                     frame.operators = 0;
                 }
             }
-            token => self.diagnostics.extend(foreign_token(token).map(|d| d.at(tok.span))),
+            token => {
+                self.diagnostics.extend(rewrite_refused::token(token).map(|d| d.at(tok.span)))
+            }
         }
         self.out.push(tok.inner.clone());
     }
@@ -253,7 +254,8 @@ impl<'a> Rewriter<'a> {
             _ if self.at_time_unit() => self.time_unit(tok, word),
             _ if self.at_json_clause(word) => self.json_clauses(),
             upper => {
-                self.refuse(tok, upper);
+                let refused = rewrite_refused::word(upper, &self.cursor);
+                self.diagnostics.extend(refused.map(|d| d.at(tok.span)));
                 return false;
             }
         }
@@ -364,12 +366,11 @@ impl<'a> Rewriter<'a> {
 
     /// Drops `default_catalog.default_database.` and `default_database.`.
     fn qualifier(&mut self, tok: &Tok) -> bool {
-        let dropped = match tok.token() {
+        match tok.token() {
             Token::Word(w) if w.value == "default_catalog" => self.cursor.qualifiers(2),
             Token::Word(w) if w.value == "default_database" => self.cursor.qualifiers(1),
             _ => false,
-        };
-        dropped
+        }
     }
 
     /// True at the FROM of `TRIM(BOTH FROM s)`.
@@ -427,39 +428,6 @@ impl<'a> Rewriter<'a> {
             }
         }
     }
-
-    /// Refuses what Flink has and we do not run.
-    fn refuse(&mut self, tok: &Tok, word: &str) {
-        let (what, hint) = match word {
-            "FOR" if self.is_next("SYSTEM_TIME") => (
-                "a temporal join (FOR SYSTEM_TIME AS OF)",
-                "join two window functions over the same window instead",
-            ),
-            "MATCH_RECOGNIZE" if self.next_is(&Token::LParen) => {
-                ("MATCH_RECOGNIZE", "express the pattern with window functions")
-            }
-            "IS" if self.is_json_predicate() => {
-                ("IS JSON", "write JSON_EXISTS(x, '$'), or TRY_CAST, to find out")
-            }
-            "JSON_OBJECT" | "JSON_OBJECTAGG" | "JSON_ARRAY" | "JSON_ARRAYAGG"
-                if self.next_is(&Token::LParen) =>
-            {
-                (word, "put the text together with CONCAT")
-            }
-            "SYMMETRIC" if self.previous().is_some_and(|t| t.is("BETWEEN")) => {
-                ("BETWEEN SYMMETRIC", "write BETWEEN LEAST(a, b) AND GREATEST(a, b)")
-            }
-            _ => return,
-        };
-        let diagnostic =
-            Diagnostic::error(format!("{what} is not supported")).at(tok.span).hint(hint);
-        self.diagnostics.push(diagnostic);
-    }
-
-    fn is_json_predicate(&self) -> bool {
-        let negated = usize::from(self.is_next("NOT"));
-        self.cursor.peek_nth(1 + negated).is_some_and(|t| t.is("JSON"))
-    }
 }
 
 /// True if sqlparser reads these tokens of a type as we do.
@@ -472,55 +440,5 @@ fn is_plain(toks: &[Tok]) -> bool {
                 .any(|w| value.eq_ignore_ascii_case(w))
         }
         _ => false,
-    })
-}
-
-/// Says of a token that is no part of Flink SQL what to write instead.
-fn foreign_token(token: &Token) -> Option<Diagnostic> {
-    let hint = match token {
-        Token::Word(_)
-        | Token::Number(_, false)
-        | Token::SingleQuotedString(_)
-        | Token::HexStringLiteral(_)
-        | Token::UnicodeStringLiteral(_)
-        | Token::Comma
-        | Token::Eq
-        | Token::Neq
-        | Token::Lt
-        | Token::Gt
-        | Token::LtEq
-        | Token::GtEq
-        | Token::Plus
-        | Token::Minus
-        | Token::Mul
-        | Token::Div
-        | Token::Mod
-        | Token::StringConcat
-        | Token::LParen
-        | Token::RParen
-        | Token::LBracket
-        | Token::RBracket
-        | Token::Period
-        | Token::RArrow => return None,
-        Token::DoubleQuotedString(name) => {
-            let message = format!("`\"{name}\"` is no name and no string in Flink SQL");
-            return Some(
-                Diagnostic::error(message)
-                    .hint("names are quoted with backticks, strings with single quotes"),
-            );
-        }
-        Token::DoubleColon => Some("write CAST(x AS type)"),
-        Token::DoubleEq => Some("write `=`"),
-        Token::Spaceship => Some("write IS NOT DISTINCT FROM"),
-        Token::Arrow | Token::LongArrow => Some("write JSON_VALUE(x, '$.path')"),
-        Token::LBrace | Token::RBrace => {
-            Some("an environment variable is written inside a string: '${VAR}'")
-        }
-        _ => None,
-    };
-    let diagnostic = Diagnostic::error(format!("{} is not Flink SQL", describe(token)));
-    Some(match hint {
-        Some(hint) => diagnostic.hint(hint),
-        None => diagnostic,
     })
 }
