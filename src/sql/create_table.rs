@@ -75,6 +75,9 @@ impl Reader {
                 let broken_at = cursor.position();
                 *cursor = start;
                 skip_element(cursor, broken_at);
+                if cursor.is_at_end() {
+                    return;
+                }
             }
             if cursor.take(&Token::Comma) {
                 continue;

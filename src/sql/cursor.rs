@@ -252,7 +252,8 @@ impl<'a> Cursor<'a> {
         let diagnostic =
             Diagnostic::error(format!("expected {expected}, found {}", describe(tok.token())))
                 .at(tok.span);
-        match tok.word() {
+        let is_other = |word: &&str| !keywords.iter().any(|k| word.eq_ignore_ascii_case(k));
+        match tok.word().filter(is_other) {
             Some(word) => diagnostic.did_you_mean(word, keywords.iter().copied()),
             None => diagnostic,
         }

@@ -91,8 +91,12 @@ pub(super) fn lex(text: &str, env: Env<'_>) -> Lexed {
     Lexed { toks, diagnostics, is_complete }
 }
 
+/// A message as it goes on behind `error: `; a keyword stays in capitals.
 pub(super) fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
+    if text.chars().nth(1).is_some_and(char::is_uppercase) {
+        return text.to_owned();
+    }
     chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
 }
 

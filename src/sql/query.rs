@@ -76,10 +76,8 @@ fn parse<T>(
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
-    run(tokens, what, parse).map_err(|error| {
-        let error = inner_error(toks).unwrap_or(error);
-        vec![placed(&error, what, toks)]
-    })
+    run(tokens, what, parse)
+        .map_err(|error| vec![inner_error(toks).unwrap_or_else(|| placed(&error, what, toks))])
 }
 
 fn run<T>(
@@ -99,7 +97,7 @@ fn run<T>(
 /// sqlparser tries a parenthesis in FROM as a query and then as a table, and
 /// reports why it is no table. So when a statement fails, its queries in
 /// parentheses are tried alone, the innermost first.
-fn inner_error(toks: &[Tok]) -> Option<ParserError> {
+fn inner_error(toks: &[Tok]) -> Option<Diagnostic> {
     let starts = |n: &usize| {
         *toks[*n].token() == Token::LParen
             && toks.get(n + 1).is_some_and(|t| t.is("SELECT") || t.is("WITH"))
@@ -107,7 +105,8 @@ fn inner_error(toks: &[Tok]) -> Option<ParserError> {
     (0..toks.len()).rev().filter(starts).find_map(|open| {
         let inside = &toks[open + 1..];
         let inside = &inside[..closing(inside)?];
-        run(rewrite::rewrite(inside).0, "query", |p| p.parse_query()).err()
+        let error = run(rewrite::rewrite(inside).0, "query", |p| p.parse_query()).err()?;
+        Some(placed(&error, "query", inside))
     })
 }
 
@@ -134,26 +133,41 @@ fn placed(error: &ParserError, what: &str, toks: &[Tok]) -> Diagnostic {
     };
     let (message, location) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
     let found = found_at(location, toks);
-    let end = toks.last().map_or(0, |t| t.span.end);
-    let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
-    let Some((expected, found_text)) =
-        message.strip_prefix("Expected: ").and_then(|m| m.split_once(", found: "))
+    let Some((expected, found_text)) = message
+        .strip_prefix("Expected")
+        .and_then(|m| m.trim_start_matches(':').split_once(", found: "))
     else {
         let place = found.map_or(extent(toks, Span::default()), |n| toks[n].span);
-        return Diagnostic::error(lower_first(message)).at(place);
+        let diagnostic = Diagnostic::error(lower_first(message)).at(place);
+        return hint_at_unit(diagnostic, found.map(|n| &toks[n]));
     };
     let is_symbol = !expected.contains(|c: char| c.is_alphanumeric() || c == '`');
-    let quoted = format!("`{expected}`");
-    let expected = if is_symbol { quoted.as_str() } else { expected };
+    let expected = expected.trim();
+    let expected = if is_symbol { format!("`{expected}`") } else { expected.to_owned() };
     let Some(found) = found.filter(|_| found_text != "EOF") else {
         let message = format!("expected {expected}, found the end of the {what}");
+        let end = toks.last().map_or(0, |t| t.span.end);
         return Diagnostic::error(message).at(Span::new(end, end));
     };
+    // Sometimes the place is of the token behind the one that was found.
+    let is_found = |n: &usize| toks[*n].word().is_some_and(|w| w == found_text);
+    let found = found.checked_sub(1).filter(is_found).unwrap_or(found);
     let tok = &toks[found];
     let diagnostic =
         Diagnostic::error(format!("expected {expected}, found {}", describe(tok.token())))
             .at(tok.span);
+    if expected.contains("date/time") {
+        return hint_at_unit(diagnostic, Some(tok));
+    }
     hint_at_clause(diagnostic, &toks[..=found])
+}
+
+/// A misspelt unit of an INTERVAL, of EXTRACT or of FLOOR.
+fn hint_at_unit(diagnostic: Diagnostic, found: Option<&Tok>) -> Diagnostic {
+    match found.and_then(Tok::word) {
+        Some(word) => diagnostic.did_you_mean(word, rewrite::TIME_UNITS.iter().copied()),
+        None => diagnostic,
+    }
 }
 
 /// The token at sqlparser's `1, Column: 5`.

@@ -32,7 +32,7 @@ use crate::types::ColumnType;
 pub const PARTITION_BY: &str = "PARTITION BY";
 
 /// Units of `TIMESTAMPADD` and `TIMESTAMPDIFF`.
-const TIME_UNITS: &[&str] = &[
+pub(super) const TIME_UNITS: &[&str] = &[
     "MILLISECOND",
     "SECOND",
     "MINUTE",

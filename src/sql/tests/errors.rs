@@ -92,6 +92,36 @@ fn a_subquerys_mistake_is_told_where_it_is() {
 }
 
 #[test]
+fn a_mistake_is_told_at_the_word_that_makes_it() {
+    says(
+        "SELECT a, FROM t",
+        "error: expected an expression, found `FROM`\n \
+--> q.sql:1:11
+1 | SELECT a, FROM t
+  |           ^^^^
+",
+    );
+    says(
+        "SELECT a FROM (SELECT b FROM c WHERE) d",
+        "error: expected an expression, found the end of the query\n \
+--> q.sql:1:37
+1 | SELECT a FROM (SELECT b FROM c WHERE) d
+  |                                     ^
+",
+    );
+    says(
+        "SELECT INTERVAL '5' SECOMD FROM t",
+        "error: INTERVAL requires a unit after the literal value\n \
+--> q.sql:1:21
+1 | SELECT INTERVAL '5' SECOMD FROM t
+  |                     ^^^^^^
+hint: did you mean `SECOND`?
+",
+    );
+    assert_eq!(messages("CREATE TABLE x (a INT").len(), 1);
+}
+
+#[test]
 fn names_in_clauses_of_a_table_are_checked() {
     says(
         "CREATE TABLE t (price INT, price INT, PRIMARY KEY (pirce) NOT ENFORCED)",
