@@ -128,25 +128,57 @@ impl Diagnostic {
     }
 }
 
+/// Longer lines are shown in part.
+const MAX_LINE_CHARS: usize = 120;
+/// How much of a longer line is shown left of the place.
+const LEAD_CHARS: usize = 40;
+
 fn render_place(out: &mut String, file: &SourceFile, span: Span, label: Option<&str>) {
     let text = &file.text;
     let start = floor_char_boundary(text, span.start);
     let end = floor_char_boundary(text, span.end).max(start);
     let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
     let line_end = text[start..].find('\n').map_or(text.len(), |i| start + i);
-    let line_number = text[..start].matches('\n').count() + 1;
-    let column = text[line_start..start].chars().count() + 1;
+    let number = (text[..start].matches('\n').count() + 1).to_string();
     let line = text[line_start..line_end].trim_end_matches('\r');
-    let number = line_number.to_string();
-    let gutter = " ".repeat(number.len());
-    let indent: String =
-        text[line_start..start].chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let before = text[line_start..start].chars().count();
     let marked = text[start..end.min(line_start + line.len()).max(start)].chars().count();
-    let carets = "^".repeat(marked.max(1));
-    let _ = writeln!(out, "{gutter}--> {}:{line_number}:{column}", file.name);
-    let _ = writeln!(out, "{number} | {line}");
+    let shown = Excerpt::of(line, before);
+    let gutter = " ".repeat(number.len());
+    let carets = "^".repeat(marked.clamp(1, MAX_LINE_CHARS));
     let label = label.map(|l| format!(" {l}")).unwrap_or_default();
-    let _ = writeln!(out, "{gutter} | {indent}{carets}{label}");
+    let _ = writeln!(out, "{gutter}--> {}:{number}:{}", file.name, before + 1);
+    let _ = writeln!(out, "{number} | {}", shown.text);
+    let _ = writeln!(out, "{gutter} | {}{carets}{label}", shown.indent);
+}
+
+/// A line, or the part of a long one around a place, and what stands below the
+/// text before that place.
+struct Excerpt {
+    text: String,
+    indent: String,
+}
+
+impl Excerpt {
+    fn of(line: &str, before: usize) -> Self {
+        let length = line.chars().count();
+        let skipped = if length <= MAX_LINE_CHARS || before <= LEAD_CHARS {
+            0
+        } else {
+            before - LEAD_CHARS
+        };
+        let mut text: String = line.chars().skip(skipped).take(MAX_LINE_CHARS).collect();
+        let blank = |c| if c == '\t' { '\t' } else { ' ' };
+        let mut indent: String = text.chars().take(before - skipped).map(blank).collect();
+        if skipped > 0 {
+            text.insert(0, '…');
+            indent.insert(0, ' ');
+        }
+        if skipped + MAX_LINE_CHARS < length {
+            text.push('…');
+        }
+        Self { text, indent }
+    }
 }
 
 fn floor_char_boundary(text: &str, mut at: usize) -> usize {
@@ -171,7 +203,7 @@ pub fn closest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> O
     known
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= allowed)
+        .filter(|(distance, _)| *distance <= allowed && *distance < wanted.chars().count())
         .min()
         .map(|(_, name)| name)
 }
@@ -195,5 +227,26 @@ mod tests {
             "error: unknown column `pirce`\n --> q.sql:2:8\n2 | SELECT pirce FROM orders\n  \
              |        ^^^^^ not a column of `orders`\nhint: did you mean `price`?\n"
         );
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let text = format!("{}here{}", "a".repeat(100), "b".repeat(200));
+        let file = SourceFile { name: "q.sql".into(), text: text.into() };
+        let rendered = Diagnostic::error("wrong").at(Span::new(100, 104)).render(&file);
+        let expected = format!(
+            "error: wrong\n --> q.sql:1:101\n1 | …{}here{}…\n  | {}^^^^\n",
+            "a".repeat(40),
+            "b".repeat(76),
+            " ".repeat(41),
+        );
+        assert_eq!(rendered, expected);
+    }
+
+    #[test]
+    fn only_a_near_name_is_meant() {
+        assert_eq!(closest("STRNG", ["STRING", "INT"]), Some("STRING"));
+        assert_eq!(closest("b", ["a"]), None);
+        assert_eq!(closest("colour", ["flavour"]), None);
     }
 }

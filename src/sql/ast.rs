@@ -25,6 +25,7 @@ pub struct Statement {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a script has few statements")]
 pub enum StatementKind {
     CreateTable(CreateTable),
     CreateView(CreateView),
@@ -67,6 +68,7 @@ pub struct ColumnDef {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a script has few columns")]
 pub enum ColumnKind {
     Physical(ColumnType),
     /// `name TYPE METADATA [FROM 'key'] [VIRTUAL]`.

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::ast::{ColumnDef, ColumnKind, CreateTable, WatermarkDef};
 use super::cursor::Cursor;
 use super::data_types::parse_type;
+use super::lexer::Tok;
 use super::query::parse_expr;
 use super::{table_checks, table_like};
 use crate::diagnostics::{Diagnostic, Span, Spanned};
@@ -68,9 +69,15 @@ impl Reader {
     fn columns(&mut self, cursor: &mut Cursor<'_>) {
         cursor.take(&Token::LParen);
         loop {
+            let start = cursor.clone();
             if let Err(errors) = self.element(cursor) {
                 self.errors.extend(errors);
-                cursor.take_until(|c| c.is_token(&Token::Comma));
+                let broken_at = cursor.position();
+                *cursor = start;
+                skip_element(cursor, broken_at);
+                if cursor.is_at_end() {
+                    return;
+                }
             }
             if cursor.take(&Token::Comma) {
                 continue;
@@ -182,6 +189,32 @@ impl Reader {
     }
 }
 
+/// Goes on to the end of a column, which a mistake at `broken_at` cut short.
+fn skip_element(cursor: &mut Cursor<'_>, broken_at: usize) {
+    // Commas between a type's parameters are not the column's end.
+    let mut angles = 0_usize;
+    loop {
+        cursor.take_until(|c| {
+            [Token::Comma, Token::Lt, Token::Gt, Token::ShiftRight]
+                .iter()
+                .any(|token| c.is_token(token))
+        });
+        match cursor.peek().map(Tok::token) {
+            Some(Token::Comma) if angles == 0 && cursor.position() >= broken_at => return,
+            Some(Token::Comma) => {}
+            Some(Token::Lt) => {
+                let of_type = ["ROW", "ARRAY", "MAP", "MULTISET"];
+                let last = cursor.last();
+                angles += usize::from(of_type.iter().any(|w| last.is_some_and(|t| t.is(w))));
+            }
+            Some(Token::Gt) => angles = angles.saturating_sub(1),
+            Some(Token::ShiftRight) => angles = angles.saturating_sub(2),
+            _ => return,
+        }
+        cursor.next();
+    }
+}
+
 fn opens(cursor: &Cursor<'_>) -> bool {
     cursor.peek_nth(1).is_some_and(|t| *t.token() == Token::LParen)
 }
@@ -226,10 +259,12 @@ fn comment(cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
     Ok(())
 }
 
+type Options = Vec<(Spanned<String>, Spanned<String>)>;
+
 #[derive(Default)]
 struct Clauses {
     partitioned_by: Vec<Spanned<String>>,
-    options: Vec<(Spanned<String>, Spanned<String>)>,
+    options: Options,
 }
 
 /// What follows the columns.
@@ -263,9 +298,7 @@ fn clauses(cursor: &mut Cursor<'_>) -> Result<(Clauses, Option<table_like::Like>
 }
 
 /// `('key' = 'value', …)`.
-fn options(
-    cursor: &mut Cursor<'_>,
-) -> Result<Vec<(Spanned<String>, Spanned<String>)>, Diagnostic> {
+fn options(cursor: &mut Cursor<'_>) -> Result<Options, Diagnostic> {
     cursor.expect(&Token::LParen)?;
     let mut options = Vec::new();
     if cursor.take(&Token::RParen) {

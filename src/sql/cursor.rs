@@ -13,19 +13,14 @@ pub(super) struct Cursor<'a> {
     at: usize,
     /// The first `>` of a `>>` is taken, the second is not.
     half_taken: bool,
-    /// The place of the last token before these, for what is missing at the end.
-    before: Span,
+    /// The place to name where there is no token at all.
+    place: Span,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(toks: &'a [Tok]) -> Self {
-        let before = toks.first().map_or(Span::default(), |t| t.span);
-        Self { toks, at: 0, half_taken: false, before }
-    }
-
-    /// A cursor over `toks`, whose last token before the first one is at `before`.
-    pub fn behind(before: Span, toks: &'a [Tok]) -> Self {
-        Self { before, ..Self::new(toks) }
+        let place = toks.first().map_or(Span::default(), |t| t.span);
+        Self { toks, at: 0, half_taken: false, place }
     }
 
     pub fn position(&self) -> usize {
@@ -67,7 +62,7 @@ impl<'a> Cursor<'a> {
 
     /// The place of the token just taken.
     pub fn last_span(&self) -> Span {
-        self.last().map_or(self.before, |t| t.span)
+        self.last().map_or(self.place, |t| t.span)
     }
 
     /// The place of the next token, or of the last one at the end.
@@ -158,10 +153,9 @@ impl<'a> Cursor<'a> {
     pub fn qualifiers(&mut self, count: usize) -> bool {
         let names = ["default_catalog", "default_database"];
         let found = names[2 - count..].iter().enumerate().all(|(n, name)| {
-            let named = self
-                .peek_nth(2 * n)
-                .is_some_and(|t| matches!(t.token(), Token::Word(w) if w.value == *name));
-            named && self.peek_nth(2 * n + 1).is_some_and(|t| *t.token() == Token::Period)
+            let is_name = |t: &Tok| matches!(t.token(), Token::Word(w) if w.value == *name);
+            self.peek_nth(2 * n).is_some_and(is_name)
+                && self.peek_nth(2 * n + 1).is_some_and(|t| *t.token() == Token::Period)
         });
         self.at += if found { 2 * count } else { 0 };
         found
@@ -258,7 +252,8 @@ impl<'a> Cursor<'a> {
         let diagnostic =
             Diagnostic::error(format!("expected {expected}, found {}", describe(tok.token())))
                 .at(tok.span);
-        match tok.word() {
+        let is_other = |word: &&str| !keywords.iter().any(|k| word.eq_ignore_ascii_case(k));
+        match tok.word().filter(is_other) {
             Some(word) => diagnostic.did_you_mean(word, keywords.iter().copied()),
             None => diagnostic,
         }

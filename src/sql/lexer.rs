@@ -75,21 +75,28 @@ pub(super) fn lex(text: &str, env: Env<'_>) -> Lexed {
     if let Err(error) = outcome {
         let last = toks.iter().rposition(|t: &Tok| *t.token() == Token::SemiColon);
         toks.truncate(last.map_or(0, |n| n + 1));
-        // An unterminated literal's place is its start, a comment's the end.
+        // The place is where a literal begins, or where a comment does not end.
         let at = offsets.of(error.location).min(text.len());
         let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
-        let message = error.message.trim_end_matches('.');
-        let message = message.strip_prefix("Unexpected EOF while in a").map_or_else(
-            || lower_first(message),
-            |rest| format!("unterminated{}", rest.trim_start_matches("multi-line")),
-        );
+        let message = match error.message.as_str() {
+            m if m.contains("comment") => "the comment has no end".to_owned(),
+            m if m.contains("close delimiter") => "the name has no closing `".to_owned(),
+            m if m.starts_with("Unterminated string") => {
+                "the string has no closing '".to_owned()
+            }
+            m => lower_first(m),
+        };
         diagnostics.push(Diagnostic::error(message).at(Span::new(at, end)));
     }
     Lexed { toks, diagnostics, is_complete }
 }
 
+/// A message as it goes on behind `error: `; a keyword stays in capitals.
 pub(super) fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
+    if text.chars().nth(1).is_some_and(char::is_uppercase) {
+        return text.to_owned();
+    }
     chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
 }
 
@@ -195,4 +202,21 @@ fn unset(name: &str, place: Span) -> Diagnostic {
 /// The byte offset of the start of every line.
 pub(super) fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect()
+}
+
+/// The text with its variables resolved, for a cluster that knows none.
+pub(super) fn resolved_text(text: &str, toks: &[Tok]) -> String {
+    let mut resolved = String::with_capacity(text.len());
+    let mut copied_to = 0;
+    for tok in toks {
+        if let Token::SingleQuotedString(value) = tok.token()
+            && text[tok.span.start..tok.span.end].contains("${")
+        {
+            resolved.push_str(&text[copied_to..tok.span.start]);
+            resolved.push_str(&format!("'{}'", value.replace('\'', "''")));
+            copied_to = tok.span.end;
+        }
+    }
+    resolved.push_str(&text[copied_to..]);
+    resolved
 }

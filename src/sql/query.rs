@@ -34,7 +34,7 @@ const CLAUSES: &[&str] = &[
 
 /// Parses `toks`, all of them, as a query.
 pub(super) fn parse_query(toks: &[Tok], place: Span) -> Result<Query, Vec<Diagnostic>> {
-    let ast = parse(toks, place, |p| p.parse_query())?;
+    let ast = parse(toks, "statement", place, |p| p.parse_query())?;
     let diagnostics = strict::check_query(&ast, toks);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
@@ -44,7 +44,7 @@ pub(super) fn parse_query(toks: &[Tok], place: Span) -> Result<Query, Vec<Diagno
 
 /// Parses `toks`, all of them, as an expression.
 pub(super) fn parse_expr(toks: &[Tok], place: Span) -> Result<Expr, Vec<Diagnostic>> {
-    let ast = parse(toks, place, |p| p.parse_expr())?;
+    let ast = parse(toks, "expression", place, |p| p.parse_expr())?;
     let diagnostics = strict::check_expr(&ast, toks);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
@@ -62,26 +62,27 @@ pub(super) fn extent(toks: &[Tok], place: Span) -> Span {
 
 fn parse<T>(
     toks: &[Tok],
+    what: &str,
     place: Span,
     parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
 ) -> Result<T, Vec<Diagnostic>> {
     if toks.is_empty() {
         let end = place.end;
-        let message = "expected an expression or query, found the end of the statement";
+        let kind = if what == "statement" { "a query" } else { "an expression" };
+        let message = format!("expected {kind}, found the end of the {what}");
         return Err(vec![Diagnostic::error(message).at(Span::new(end, end))]);
     }
     let (tokens, diagnostics) = rewrite::rewrite(toks);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
-    match run(tokens, parse) {
-        Ok(parsed) => Ok(parsed),
-        Err(error) => Err(vec![placed(&inner_error(toks).unwrap_or(error), toks)]),
-    }
+    run(tokens, what, parse)
+        .map_err(|error| vec![inner_error(toks).unwrap_or_else(|| placed(&error, what, toks))])
 }
 
 fn run<T>(
     tokens: Vec<TokenWithSpan>,
+    what: &str,
     parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
 ) -> Result<T, ParserError> {
     let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
@@ -90,13 +91,13 @@ fn run<T>(
     if next.token == Token::EOF {
         return Ok(parsed);
     }
-    parser.expected("the end of the statement", next)
+    parser.expected(&format!("the end of the {what}"), next)
 }
 
 /// sqlparser tries a parenthesis in FROM as a query and then as a table, and
 /// reports why it is no table. So when a statement fails, its queries in
 /// parentheses are tried alone, the innermost first.
-fn inner_error(toks: &[Tok]) -> Option<ParserError> {
+fn inner_error(toks: &[Tok]) -> Option<Diagnostic> {
     let starts = |n: &usize| {
         *toks[*n].token() == Token::LParen
             && toks.get(n + 1).is_some_and(|t| t.is("SELECT") || t.is("WITH"))
@@ -104,7 +105,8 @@ fn inner_error(toks: &[Tok]) -> Option<ParserError> {
     (0..toks.len()).rev().filter(starts).find_map(|open| {
         let inside = &toks[open + 1..];
         let inside = &inside[..closing(inside)?];
-        run(rewrite::rewrite(inside).0, |p| p.parse_query()).err()
+        let error = run(rewrite::rewrite(inside).0, "query", |p| p.parse_query()).err()?;
+        Some(placed(&error, "query", inside))
     })
 }
 
@@ -123,7 +125,7 @@ fn closing(toks: &[Tok]) -> Option<usize> {
 }
 
 /// sqlparser's error as a diagnostic at the token it found.
-fn placed(error: &ParserError, toks: &[Tok]) -> Diagnostic {
+fn placed(error: &ParserError, what: &str, toks: &[Tok]) -> Diagnostic {
     let (ParserError::ParserError(text) | ParserError::TokenizerError(text)) = error else {
         return Diagnostic::error("the query nests too deeply")
             .at(extent(toks, Span::default()))
@@ -131,25 +133,41 @@ fn placed(error: &ParserError, toks: &[Tok]) -> Diagnostic {
     };
     let (message, location) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
     let found = found_at(location, toks);
-    let end = toks.last().map_or(0, |t| t.span.end);
-    let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
-    let Some((expected, found_text)) =
-        message.strip_prefix("Expected: ").and_then(|m| m.split_once(", found: "))
+    let Some((expected, found_text)) = message
+        .strip_prefix("Expected")
+        .and_then(|m| m.trim_start_matches(':').split_once(", found: "))
     else {
         let place = found.map_or(extent(toks, Span::default()), |n| toks[n].span);
-        return Diagnostic::error(lower_first(message)).at(place);
+        let diagnostic = Diagnostic::error(lower_first(message)).at(place);
+        return hint_at_unit(diagnostic, found.map(|n| &toks[n]));
     };
-    let expected = expected.trim_start_matches("an SQL statement").trim();
-    let expected = if expected.is_empty() { "a query" } else { expected };
+    let is_symbol = !expected.contains(|c: char| c.is_alphanumeric() || c == '`');
+    let expected = expected.trim();
+    let expected = if is_symbol { format!("`{expected}`") } else { expected.to_owned() };
     let Some(found) = found.filter(|_| found_text != "EOF") else {
-        let message = format!("expected {expected}, found the end of the statement");
+        let message = format!("expected {expected}, found the end of the {what}");
+        let end = toks.last().map_or(0, |t| t.span.end);
         return Diagnostic::error(message).at(Span::new(end, end));
     };
+    // Sometimes the place is of the token behind the one that was found.
+    let is_found = |n: &usize| toks[*n].word().is_some_and(|w| w == found_text);
+    let found = found.checked_sub(1).filter(is_found).unwrap_or(found);
     let tok = &toks[found];
     let diagnostic =
         Diagnostic::error(format!("expected {expected}, found {}", describe(tok.token())))
             .at(tok.span);
+    if expected.contains("date/time") {
+        return hint_at_unit(diagnostic, Some(tok));
+    }
     hint_at_clause(diagnostic, &toks[..=found])
+}
+
+/// A misspelt unit of an INTERVAL, of EXTRACT or of FLOOR.
+fn hint_at_unit(diagnostic: Diagnostic, found: Option<&Tok>) -> Diagnostic {
+    match found.and_then(Tok::word) {
+        Some(word) => diagnostic.did_you_mean(word, rewrite::TIME_UNITS.iter().copied()),
+        None => diagnostic,
+    }
 }
 
 /// The token at sqlparser's `1, Column: 5`.

@@ -21,7 +21,7 @@ const STATEMENTS: &[(&[&str], &str)] = &[
     (&["ANALYZE"], ""),
     (&["CALL"], ""),
     (&["COMPILE"], PLAN),
-    (&["EXECUTE", "PLAN"], PLAN),
+    (&["EXECUTE"], "write the INSERT itself, or EXECUTE STATEMENT SET BEGIN … END"),
     (&["PLAN"], PLAN),
     (&["DELETE"], CHANGE),
     (&["UPDATE"], CHANGE),

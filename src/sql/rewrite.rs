@@ -11,19 +11,19 @@
 //! | `CAST(x AS ROW<a INT>)` | a type named `` `ROW<…>` ``, for [`super::resolve_type`] |
 //! | `MAP['a', 1]` | `MAP('a', 1)` |
 //! | `CEILING(x)` | `CEIL(x)` |
+//! | `TRIM(BOTH FROM s)` | `TRIM(BOTH ' ' FROM s)` |
 //! | `INTERVAL -'1' DAY` | `INTERVAL '-1' DAY` |
 //! | `default_catalog.default_database.t` | `t` |
 //! | `JSON_VALUE(js, '$.a' NULL ON EMPTY)` | `JSON_VALUE(js, '$.a', "ON EMPTY" => 'NULL')`, see [`super::rewrite_json`] |
 //!
-//! What Flink has and this project does not run, and what sqlparser reads and
-//! Flink does not, is refused here if one token tells.
+//! What is refused because of one token is in [`super::rewrite_refused`].
 
 use datafusion::sql::sqlparser::tokenizer::{Span as Places, Token, TokenWithSpan, Word};
 
 use super::cursor::{Cursor, describe};
 use super::data_types::parse_type;
 use super::lexer::Tok;
-use super::rewrite_json;
+use super::{rewrite_json, rewrite_refused};
 use crate::diagnostics::Diagnostic;
 use crate::types::ColumnType;
 
@@ -32,7 +32,7 @@ use crate::types::ColumnType;
 pub const PARTITION_BY: &str = "PARTITION BY";
 
 /// Units of `TIMESTAMPADD` and `TIMESTAMPDIFF`.
-const TIME_UNITS: &[&str] = &[
+pub(super) const TIME_UNITS: &[&str] = &[
     "MILLISECOND",
     "SECOND",
     "MINUTE",
@@ -86,13 +86,19 @@ const NOT_FUNCTIONS: &[&str] = &[
     "WITH",
 ];
 
+/// How many operators may follow one another without a comma between: the tree
+/// of an expression is as deep.
+const MAX_OPERATORS: usize = 1000;
+
 /// An open parenthesis or bracket.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Frame {
     /// The function whose arguments it holds, in capitals.
     function: Option<String>,
     /// How many commas it had so far.
     commas: usize,
+    /// How many operators since the last comma.
+    operators: usize,
     /// What its closing token is to become.
     close: Option<Token>,
 }
@@ -104,6 +110,7 @@ pub(super) fn rewrite(toks: &[Tok]) -> (Vec<TokenWithSpan>, Vec<Diagnostic>) {
         cursor: Cursor::new(toks),
         out: Vec::with_capacity(toks.len()),
         frames: Vec::new(),
+        operators: 0,
         diagnostics: Vec::new(),
     };
     while !rewriter.cursor.is_at_end() {
@@ -116,6 +123,8 @@ struct Rewriter<'a> {
     cursor: Cursor<'a>,
     out: Vec<TokenWithSpan>,
     frames: Vec<Frame>,
+    /// As in a frame, outside all of them.
+    operators: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -144,13 +153,14 @@ impl<'a> Rewriter<'a> {
     /// Takes the next token as it is, keeping track of parentheses.
     fn keep(&mut self, tok: &'a Tok) {
         let function = self.function_called();
+        self.count_operator(tok);
         self.cursor.next();
         match tok.token() {
             Token::LParen => {
-                self.frames.push(Frame { function, commas: 0, close: None });
+                self.frames.push(Frame { function, ..Frame::default() });
             }
             Token::LBracket => {
-                self.frames.push(Frame { function: None, commas: 0, close: None });
+                self.frames.push(Frame::default());
             }
             Token::RParen | Token::RBracket => {
                 let frame = self.frames.pop();
@@ -161,11 +171,31 @@ impl<'a> Rewriter<'a> {
             Token::Comma => {
                 if let Some(frame) = self.frames.last_mut() {
                     frame.commas += 1;
+                    frame.operators = 0;
                 }
             }
-            token => self.diagnostics.extend(foreign_token(token).map(|d| d.at(tok.span))),
+            token => {
+                self.diagnostics.extend(rewrite_refused::token(token).map(|d| d.at(tok.span)))
+            }
         }
         self.out.push(tok.inner.clone());
+    }
+
+    fn count_operator(&mut self, tok: &Tok) {
+        let is_operator = matches!(
+            tok.token(),
+            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::StringConcat
+        ) || ["AND", "OR", "UNION"].iter().any(|word| tok.is(word));
+        let operators = match self.frames.last_mut() {
+            Some(frame) => &mut frame.operators,
+            None => &mut self.operators,
+        };
+        *operators += usize::from(is_operator);
+        if is_operator && *operators == MAX_OPERATORS {
+            let message = format!("more than {MAX_OPERATORS} operators follow one another");
+            let hint = "write IN (…) for many comparisons, or split the query into views";
+            self.diagnostics.push(Diagnostic::error(message).at(tok.span).hint(hint));
+        }
     }
 
     /// A token in the place of `tok`.
@@ -216,11 +246,16 @@ impl<'a> Rewriter<'a> {
                 self.put(Token::make_keyword("CEIL"), tok);
             }
             "INTERVAL" => self.interval(tok),
+            "FROM" if self.at_trim_without_characters() => {
+                self.put(Token::SingleQuotedString(" ".to_owned()), tok);
+                self.keep(tok);
+            }
             "DEFAULT_CATALOG" | "DEFAULT_DATABASE" => return self.qualifier(tok),
             _ if self.at_time_unit() => self.time_unit(tok, word),
             _ if self.at_json_clause(word) => self.json_clauses(),
             upper => {
-                self.refuse(tok, upper);
+                let refused = rewrite_refused::word(upper, &self.cursor);
+                self.diagnostics.extend(refused.map(|d| d.at(tok.span)));
                 return false;
             }
         }
@@ -296,7 +331,7 @@ impl<'a> Rewriter<'a> {
             self.put(Token::LParen, bracket);
         }
         let function = Some("MAP".to_owned());
-        self.frames.push(Frame { function, commas: 0, close: Some(Token::RParen) });
+        self.frames.push(Frame { function, close: Some(Token::RParen), ..Frame::default() });
     }
 
     /// `INTERVAL [-]'…' unit`.
@@ -331,12 +366,20 @@ impl<'a> Rewriter<'a> {
 
     /// Drops `default_catalog.default_database.` and `default_database.`.
     fn qualifier(&mut self, tok: &Tok) -> bool {
-        let dropped = match tok.token() {
+        match tok.token() {
             Token::Word(w) if w.value == "default_catalog" => self.cursor.qualifiers(2),
             Token::Word(w) if w.value == "default_database" => self.cursor.qualifiers(1),
             _ => false,
-        };
-        dropped
+        }
+    }
+
+    /// True at the FROM of `TRIM(BOTH FROM s)`.
+    fn at_trim_without_characters(&self) -> bool {
+        self.in_function() == Some("TRIM")
+            && self.previous().is_some_and(|t| {
+                *t.token() == Token::LParen
+                    || ["BOTH", "LEADING", "TRAILING"].iter().any(|word| t.is(word))
+            })
     }
 
     fn at_time_unit(&self) -> bool {
@@ -385,39 +428,6 @@ impl<'a> Rewriter<'a> {
             }
         }
     }
-
-    /// Refuses what Flink has and we do not run.
-    fn refuse(&mut self, tok: &Tok, word: &str) {
-        let (what, hint) = match word {
-            "FOR" if self.is_next("SYSTEM_TIME") => (
-                "a temporal join (FOR SYSTEM_TIME AS OF)",
-                "join two window functions over the same window instead",
-            ),
-            "MATCH_RECOGNIZE" if self.next_is(&Token::LParen) => {
-                ("MATCH_RECOGNIZE", "express the pattern with window functions")
-            }
-            "IS" if self.is_json_predicate() => {
-                ("IS JSON", "write JSON_EXISTS(x, '$'), or TRY_CAST, to find out")
-            }
-            "JSON_OBJECT" | "JSON_OBJECTAGG" | "JSON_ARRAY" | "JSON_ARRAYAGG"
-                if self.next_is(&Token::LParen) =>
-            {
-                (word, "put the text together with CONCAT")
-            }
-            "SYMMETRIC" if self.previous().is_some_and(|t| t.is("BETWEEN")) => {
-                ("BETWEEN SYMMETRIC", "write BETWEEN LEAST(a, b) AND GREATEST(a, b)")
-            }
-            _ => return,
-        };
-        let diagnostic =
-            Diagnostic::error(format!("{what} is not supported")).at(tok.span).hint(hint);
-        self.diagnostics.push(diagnostic);
-    }
-
-    fn is_json_predicate(&self) -> bool {
-        let negated = usize::from(self.is_next("NOT"));
-        self.cursor.peek_nth(1 + negated).is_some_and(|t| t.is("JSON"))
-    }
 }
 
 /// True if sqlparser reads these tokens of a type as we do.
@@ -430,55 +440,5 @@ fn is_plain(toks: &[Tok]) -> bool {
                 .any(|w| value.eq_ignore_ascii_case(w))
         }
         _ => false,
-    })
-}
-
-/// Says of a token that is no part of Flink SQL what to write instead.
-fn foreign_token(token: &Token) -> Option<Diagnostic> {
-    let hint = match token {
-        Token::Word(_)
-        | Token::Number(_, false)
-        | Token::SingleQuotedString(_)
-        | Token::HexStringLiteral(_)
-        | Token::UnicodeStringLiteral(_)
-        | Token::Comma
-        | Token::Eq
-        | Token::Neq
-        | Token::Lt
-        | Token::Gt
-        | Token::LtEq
-        | Token::GtEq
-        | Token::Plus
-        | Token::Minus
-        | Token::Mul
-        | Token::Div
-        | Token::Mod
-        | Token::StringConcat
-        | Token::LParen
-        | Token::RParen
-        | Token::LBracket
-        | Token::RBracket
-        | Token::Period
-        | Token::RArrow => return None,
-        Token::DoubleQuotedString(name) => {
-            let message = format!("`\"{name}\"` is no name and no string in Flink SQL");
-            return Some(
-                Diagnostic::error(message)
-                    .hint("names are quoted with backticks, strings with single quotes"),
-            );
-        }
-        Token::DoubleColon => Some("write CAST(x AS type)"),
-        Token::DoubleEq => Some("write `=`"),
-        Token::Spaceship => Some("write IS NOT DISTINCT FROM"),
-        Token::Arrow | Token::LongArrow => Some("write JSON_VALUE(x, '$.path')"),
-        Token::LBrace | Token::RBrace => {
-            Some("an environment variable is written inside a string: '${VAR}'")
-        }
-        _ => None,
-    };
-    let diagnostic = Diagnostic::error(format!("{} is not Flink SQL", describe(token)));
-    Some(match hint {
-        Some(hint) => diagnostic.hint(hint),
-        None => diagnostic,
     })
 }

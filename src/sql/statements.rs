@@ -71,7 +71,10 @@ impl<'a> Statements<'a> {
             cursor.expect_end().map_err(|d| vec![d])?;
             return self.statement_set(piece, &[]);
         }
-        cursor.take_words(&["EXECUTE"]);
+        if cursor.are_words(&["EXECUTE", "INSERT"]) || cursor.are_words(&["EXECUTE", "SELECT"])
+        {
+            cursor.next();
+        }
         Ok((self.simple(piece, cursor)?, extent(piece, Span::default())))
     }
 
@@ -178,24 +181,25 @@ impl<'a> Statements<'a> {
         if value.is_empty() {
             return Err(cursor.unexpected("a value"));
         }
-        Ok(StatementKind::Set { key: self.raw(key), value: self.raw(value) })
+        Ok(StatementKind::Set { key: self.raw(key)?, value: self.raw(value)? })
     }
 
     fn reset(&self, mut cursor: Cursor<'a>) -> Result<StatementKind, Diagnostic> {
         cursor.take_words(&["RESET"]);
         let key = cursor.rest();
-        Ok(StatementKind::Reset((!key.is_empty()).then(|| self.raw(key))))
+        let key = if key.is_empty() { None } else { Some(self.raw(key)?) };
+        Ok(StatementKind::Reset(key))
     }
 
     /// A string literal's value, or the text of `toks` as it is written.
-    fn raw(&self, toks: &[Tok]) -> Spanned<String> {
+    fn raw(&self, toks: &[Tok]) -> Result<Spanned<String>, Diagnostic> {
         let span = extent(toks, Span::default());
-        match toks {
-            [tok] if let Token::SingleQuotedString(value) = tok.token() => {
-                Spanned::new(value.clone(), span)
-            }
-            _ => Spanned::new(self.text[span.start..span.end].to_owned(), span),
+        let mut cursor = Cursor::new(toks);
+        if cursor.is_string() {
+            let literal = cursor.string("a string")?;
+            return cursor.expect_end().map(|()| literal);
         }
+        Ok(Spanned::new(self.text[span.start..span.end].to_owned(), span))
     }
 }
 

@@ -146,7 +146,6 @@ impl Strict<'_> {
             Expr::AtTimeZone { .. } => ("AT TIME ZONE", "write CONVERT_TZ"),
             Expr::Collate { .. } => ("COLLATE", ""),
             Expr::IsNormalized { .. } => ("IS NORMALIZED", ""),
-            Expr::AnyOp { .. } | Expr::AllOp { .. } => ("ANY or ALL", "write IN or NOT IN"),
             Expr::TypedString(typed) => match &typed.data_type {
                 sql::DataType::Date
                 | sql::DataType::Time(None, sql::TimezoneInfo::None)

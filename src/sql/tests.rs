@@ -1,11 +1,14 @@
 //! Scripts in, statements and messages out.
 
-use datafusion::sql::sqlparser::ast as sql;
-
-use super::ast::*;
-use crate::diagnostics::{Diagnostic, SourceFile};
+use super::ast::{Query, Script, StatementKind};
+use crate::diagnostics::{Diagnostic, SourceFile, Span};
 
 mod cases;
+mod errors;
+mod limits;
+mod queries;
+mod scripts;
+mod tables;
 
 fn file(text: &str) -> SourceFile {
     SourceFile { name: "q.sql".into(), text: text.into() }
@@ -28,6 +31,7 @@ fn render(text: &str, errors: &[Diagnostic]) -> String {
     errors.iter().map(|e| e.render(&file(text))).collect()
 }
 
+/// What is said of a script that does not parse.
 fn errors(text: &str) -> String {
     match super::parse(&file(text), &env) {
         Ok(_) => panic!("parsed: {text}"),
@@ -35,9 +39,30 @@ fn errors(text: &str) -> String {
     }
 }
 
+/// The first line of each message.
+fn messages(text: &str) -> Vec<String> {
+    let errors = super::parse(&file(text), &env).expect_err(text);
+    errors.into_iter().map(|e| e.message).collect()
+}
+
+fn only(text: &str) -> StatementKind {
+    let mut statements = parse(text).statements;
+    assert_eq!(statements.len(), 1, "{text}");
+    statements.pop().unwrap().kind
+}
+
 fn query(text: &str) -> Query {
-    match parse(text).statements.pop().unwrap().kind {
+    match only(text) {
         StatementKind::Query(query) => query,
         other => panic!("{other:?}"),
     }
+}
+
+/// A query as sqlparser prints what it read.
+fn read(text: &str) -> String {
+    query(text).ast.to_string()
+}
+
+fn at(text: &str, span: Span) -> &str {
+    &text[span.start..span.end]
 }
