@@ -1,7 +1,7 @@
 //! The requests this broker answers, and in which versions.
 //!
-//! One table, [`SUPPORTED`], is both what ApiVersions advertises and what the
-//! dispatcher accepts, so the two cannot differ. Group membership (JoinGroup
+//! One table, [`SUPPORTED`], is both what `ApiVersions` advertises and what the
+//! dispatcher accepts, so the two cannot differ. Group membership (`JoinGroup`
 //! and its kin) is absent on purpose: consumers assign partitions themselves.
 
 /// A request of the Kafka protocol; the number is its key on the wire.
@@ -43,7 +43,7 @@ const fn versions(api: Api, min: i16, max: i16, flexible_from: i16) -> Supported
 }
 
 /// Versions stop below the flexible encoding unless a client needs more:
-/// InitProducerId 3 recovers a transactional producer, and TxnOffsetCommit 3
+/// `InitProducerId` 3 recovers a transactional producer, and `TxnOffsetCommit` 3
 /// carries the group's metadata.
 pub(super) const SUPPORTED: [Supported; 18] = [
     versions(Api::Produce, 3, 8, 9),

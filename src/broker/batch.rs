@@ -121,7 +121,7 @@ impl Batch {
         for (offset_delta, record) in (0..).zip(records) {
             body.clear();
             put_record(&mut body, record, offset_delta, base_timestamp_ms);
-            put_varint(&mut bytes, body.len() as i64);
+            put_length(&mut bytes, body.len());
             bytes.put_slice(&body);
         }
         seal(&mut bytes);
@@ -261,7 +261,7 @@ fn put_record(body: &mut Vec<u8>, record: &Record, offset_delta: i64, base_times
     put_varint(body, offset_delta);
     put_block(body, record.key.as_deref());
     put_block(body, record.value.as_deref());
-    put_varint(body, record.headers.len() as i64);
+    put_length(body, record.headers.len());
     for (name, value) in &record.headers {
         put_block(body, Some(name.as_bytes()));
         put_block(body, value.as_deref());
@@ -269,8 +269,13 @@ fn put_record(body: &mut Vec<u8>, record: &Record, offset_delta: i64, base_times
 }
 
 fn put_block(body: &mut Vec<u8>, block: Option<&[u8]>) {
-    put_varint(body, block.map_or(-1, |block| block.len() as i64));
-    body.put_slice(block.unwrap_or_default());
+    let Some(block) = block else { return put_varint(body, -1) };
+    put_length(body, block.len());
+    body.put_slice(block);
+}
+
+fn put_length(buffer: &mut impl BufMut, length: usize) {
+    put_varint(buffer, i64::try_from(length).expect("memory is smaller than 2^63 bytes"));
 }
 
 /// Fills in the length and the checksum.

@@ -48,9 +48,8 @@ impl Faults {
         self.0.delay_ms.store(delay_ms, Ordering::Relaxed);
     }
 
-    /// Answers the next `count` requests of `api` with `code`. ApiVersions and
-    /// FindCoordinator excepted, the code stands with every topic and
-    /// partition the request names.
+    /// Answers the next `count` requests of `api` with `code`, which stands
+    /// with every topic and partition they name, or else with the request.
     pub fn fail_next(&self, api: Api, code: ErrorCode, count: usize) {
         self.plan(Some(api), Fault::Error(code), count);
     }

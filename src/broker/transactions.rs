@@ -188,9 +188,10 @@ impl Transactions {
         }
         let place = (topic.to_owned(), partition);
         let ongoing = known.ongoing.as_ref();
-        match ongoing.is_some_and(|ongoing| ongoing.partitions.contains(&place)) {
-            true => Ok(()),
-            false => Err(ErrorCode::InvalidTxnState),
+        if ongoing.is_some_and(|ongoing| ongoing.partitions.contains(&place)) {
+            Ok(())
+        } else {
+            Err(ErrorCode::InvalidTxnState)
         }
     }
 

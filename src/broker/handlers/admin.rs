@@ -7,7 +7,7 @@ use super::{Call, read_topics, write_throttle, write_topics};
 /// Stands for "as the broker is configured".
 const BY_DEFAULT: i32 = -1;
 const DEFAULT_PARTITIONS: i32 = 1;
-/// In DeleteRecords: everything there is.
+/// In `DeleteRecords`: everything there is.
 const UP_TO_THE_END: i64 = -1;
 
 /// Topic settings that say what this broker does anyway. Others are refused,

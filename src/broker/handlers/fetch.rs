@@ -59,11 +59,11 @@ pub(super) fn fetch(
     reply: &mut Writer,
 ) -> Result<(), Malformed> {
     let wanted = read(call.version, body)?;
-    let waited = call.shared.wait_for(wanted.patience, |state, LastCall(last)| {
+    let answer = call.shared.wait_for(wanted.patience, |state, LastCall(last)| {
         let gathered = gather(call, state, &wanted);
         (last || gathered.is_enough(&wanted)).then_some(gathered)
     });
-    let gathered = waited.unwrap_or_default();
+    let gathered = answer.unwrap_or_default();
     write_throttle(reply);
     if call.version >= 7 {
         reply.i16(0);

@@ -1,8 +1,8 @@
-//! Metadata and FindCoordinator: there is one broker, and it leads everything.
+//! Metadata and `FindCoordinator`: there is one broker, and it leads everything.
 
 use super::super::error_code::{ErrorCode, wire_code};
 use super::super::state::State;
-use super::super::topics::is_legal_name;
+use super::super::topics::{Topic, is_legal_name};
 use super::super::wire::{Malformed, Reader, Writer};
 use super::super::{HOST, LEADER_EPOCH, NODE_ID};
 use super::{Call, write_throttle};
@@ -17,7 +17,7 @@ pub(super) fn metadata(
 ) -> Result<(), Malformed> {
     let named = body.nullable_array(Reader::string)?;
     let topics = call.shared.read(|state| match named {
-        Some(names) => names.into_iter().map(|name| described(call, state, name)).collect(),
+        Some(some) => some.into_iter().map(|name| described(call, state, name)).collect(),
         None => {
             state.topics.names().map(|name| described(call, state, name)).collect::<Vec<_>>()
         }
@@ -45,7 +45,7 @@ fn described(call: &Call<'_>, state: &State, name: &str) -> Described {
         if !is_legal_name(name) {
             return Err(ErrorCode::InvalidTopic);
         }
-        state.topics.get(name).map(|topic| topic.partition_count())
+        state.topics.get(name).map(Topic::partition_count)
     });
     (name.to_owned(), partitions)
 }

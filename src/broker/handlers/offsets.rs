@@ -1,10 +1,10 @@
-//! Offsets: those a log has (ListOffsets, OffsetForLeaderEpoch), and those a
-//! group has committed (OffsetCommit, OffsetFetch).
+//! Offsets: those a log has (`ListOffsets`, `OffsetForLeaderEpoch`), and those a
+//! group has committed (`OffsetCommit`, `OffsetFetch`).
 
 use super::super::LEADER_EPOCH;
 use super::super::error_code::{ErrorCode, wire_code};
 use super::super::groups::{Committed, Offsets};
-use super::super::log::Isolation;
+use super::super::log::{Isolation, Log};
 use super::super::state::State;
 use super::super::wire::{Malformed, Reader, Writer};
 use super::{Call, read_topics, write_throttle, write_topics};
@@ -14,7 +14,7 @@ const EARLIEST: i64 = -2;
 const NONE: i64 = -1;
 const NO_LEADER_EPOCH: i32 = -1;
 
-/// Offset and timestamp that ListOffsets answers with.
+/// Offset and timestamp that `ListOffsets` answers with.
 type Found = (i64, i64);
 
 pub(super) fn list_offsets(
@@ -94,7 +94,7 @@ pub(super) fn offset_for_leader_epoch(
     write_throttle(reply);
     call.shared.read(|state| {
         write_topics(reply, &topics, |reply, topic, (partition, epoch)| {
-            let end = call.outcome(|| state.topics.log(topic, *partition).map(|log| log.end()));
+            let end = call.outcome(|| state.topics.log(topic, *partition).map(Log::end));
             let known = *epoch >= LEADER_EPOCH;
             reply.i16(wire_code(&end));
             reply.i32(*partition);

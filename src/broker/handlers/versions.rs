@@ -1,4 +1,4 @@
-//! ApiVersions: what this broker speaks.
+//! `ApiVersions`: what this broker speaks.
 
 use super::super::api::{Api, SUPPORTED};
 use super::super::error_code::ErrorCode;
@@ -19,7 +19,7 @@ pub(super) fn api_versions(
     Ok(())
 }
 
-/// The answer to a version of ApiVersions from the future: always in
+/// The answer to a version of `ApiVersions` from the future: always in
 /// version 0, with the list from which the client picks an older one.
 pub(in crate::broker) fn refused(correlation_id: i32) -> Reply {
     let mut reply = Writer::new(correlation_id, false);

@@ -87,6 +87,8 @@ pub(super) fn consumer(broker: &EmbeddedBroker, settings: &[(&str, &str)]) -> Ba
     let mut config =
         config(broker, &[("group.id", "readers"), ("enable.auto.commit", "false")]);
     config.set("auto.offset.reset", "error").set("enable.partition.eof", "true");
+    // The end of a partition is told with the answer to a fetch that waited.
+    config.set("fetch.wait.max.ms", "20");
     for (name, value) in settings {
         config.set(*name, *value);
     }

@@ -134,11 +134,14 @@ impl Reply {
 }
 
 fn put_unsigned_varint(buffer: &mut impl BufMut, mut value: u64) {
-    while value >= 0x80 {
-        buffer.put_u8((value & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = value.to_le_bytes();
         value >>= 7;
+        if value == 0 {
+            return buffer.put_u8(low & 0x7f);
+        }
+        buffer.put_u8(low | 0x80);
     }
-    buffer.put_u8(value as u8);
 }
 
 /// A signed integer in zigzag order, as records use it.
