@@ -83,3 +83,53 @@ impl State {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::groups::{Committed, Offsets};
+
+    fn place() -> (String, i32) {
+        ("bids".to_owned(), 0)
+    }
+
+    /// A topic of one partition, and a producer with a record in it.
+    fn with_open_transaction(now_ms: i64) -> State {
+        let mut state = State::default();
+        state.topics.create("bids", 1, None).unwrap();
+        let (producer_id, epoch) = state.init_transactional("t", 1000, None, now_ms).unwrap();
+        let caller = Caller { transactional_id: "t", producer_id, epoch };
+        state.transactions.add_partitions(caller, [place()], now_ms).unwrap();
+        let batch = Batch::of_producer((producer_id, epoch), 0, 1, true);
+        state.append("bids", 0, batch).unwrap();
+        state
+    }
+
+    fn last_stable(state: &State) -> i64 {
+        state.topics.log("bids", 0).unwrap().last_stable()
+    }
+
+    #[test]
+    fn a_transaction_that_times_out_stops_holding_readers_back() {
+        let mut state = with_open_transaction(5000);
+        state.expire_transactions(6000);
+        assert_eq!(last_stable(&state), 0);
+        state.expire_transactions(6001);
+        assert_eq!(last_stable(&state), 2);
+        let late = Batch::of_producer((1, 0), 1, 1, true);
+        assert_eq!(state.append("bids", 0, late), Err(ErrorCode::InvalidProducerEpoch));
+    }
+
+    #[test]
+    fn a_topic_deleted_and_made_anew_starts_afresh() {
+        let mut state = with_open_transaction(0);
+        let committed = Committed { offset: 1, leader_epoch: 0, metadata: None };
+        state.groups.commit("g", Offsets::from([(place(), committed)]));
+        state.delete_topic("bids").unwrap();
+        state.topics.create("bids", 1, None).unwrap();
+        assert_eq!(state.groups.committed("g", "bids", 0), None);
+        // The transaction that knew the old topic still ends.
+        state.init_transactional("t", 1000, None, 1).unwrap();
+        assert_eq!(last_stable(&state), state.topics.log("bids", 0).unwrap().end());
+    }
+}
