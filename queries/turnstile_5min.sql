@@ -3,6 +3,9 @@
 --   KAFKA_BOOTSTRAP   the brokers
 --   LAKE              where the result lands: file:///folder or s3://bucket/prefix
 
+-- A reading whose time cannot be read is counted and left out.
+SET 'table.exec.source.rowtime-null-handling' = 'DROP';
+
 CREATE TABLE turnstile (
   CA          STRING,
   UNIT        STRING,

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::sources::replay::{Message, Partitions};
-pub use run::{Variation, run};
+pub use run::{Variation, Written, rows, run};
 
 /// A case as it is on disk.
 #[derive(Debug)]

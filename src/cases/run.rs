@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -31,11 +32,11 @@ pub struct Variation {
 
 /// Runs `case` in `scratch`, an empty folder, and compares.
 pub fn run(case: &Case, variation: Variation, scratch: &Path) -> Result<(), CaseError> {
-    match (written(case, variation, scratch), &case.expected) {
+    match (rows(case, variation, scratch), &case.expected) {
         (Err(CaseError::Failed(_)), Expected::Error) => Ok(()),
         (Err(error), _) => Err(error),
         (Ok(_), Expected::Error) => Err(CaseError::NotRefused),
-        (Ok(tables), Expected::Rows(expected)) => compare(expected, &tables),
+        (Ok(written), Expected::Rows(expected)) => compare(expected, &written.tables),
     }
 }
 
@@ -53,12 +54,16 @@ fn compare(
     Ok(())
 }
 
-/// The rows that the case's script writes, by sink table.
-fn written(
-    case: &Case,
-    variation: Variation,
-    scratch: &Path,
-) -> Result<BTreeMap<String, Vec<RecordBatch>>, CaseError> {
+/// What a case's script wrote.
+#[derive(Debug)]
+pub struct Written {
+    /// By sink table.
+    pub tables: BTreeMap<String, Vec<RecordBatch>>,
+    pub late_rows: u64,
+}
+
+/// Runs the case's script and reads back what it wrote.
+pub fn rows(case: &Case, variation: Variation, scratch: &Path) -> Result<Written, CaseError> {
     let file = SourceFile {
         name: case.folder.join("query.sql").display().to_string().into(),
         text: case.script.as_str().into(),
@@ -83,15 +88,17 @@ fn written(
         clock: Arc::new(SystemClock),
         run_id: "case".to_owned(),
     };
-    engine::run(planned.job, &options, &Arc::new(Status::default()), &StopSignal::default())
+    let status = Arc::new(Status::default());
+    engine::run(planned.job, &options, &status, &StopSignal::default())
         .map_err(|e| CaseError::Failed(e.to_string()))?;
-    tables
+    let tables = tables
         .into_iter()
         .map(|table| {
             let rows = read_back(&scratch.join(&table))?;
             Ok((table, rows))
         })
-        .collect()
+        .collect::<Result<_, CaseError>>()?;
+    Ok(Written { tables, late_rows: status.late_rows.load(Ordering::Relaxed) })
 }
 
 /// The case's topics in place of Kafka, a scratch folder in place of the lake.

@@ -23,9 +23,12 @@ const BATCH_SIZE: &str = "turnstile.batch-size";
 const WORKERS: &str = "turnstile.workers";
 
 /// Every key that changes something.
-const KNOWN: [Known; 5] = [
+const KNOWN: [Known; 6] = [
     (CHECKPOINT_INTERVAL, "a duration such as `10 s`", |v| parse_duration(v).is_some()),
     (crate::planning::PIPELINE_NAME, "a name", |v| !v.is_empty()),
+    (crate::planning::NULL_EVENT_TIME, "FAIL or DROP", |v| {
+        crate::planning::null_event_time(v).is_some()
+    }),
     (crate::planning::TIME_ZONE, "a time zone such as `America/New_York`", |v| {
         crate::planning::Zone::parse(v).is_some()
     }),

@@ -8,7 +8,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BinaryViewBuilder, Int32Array, Int64Array, MapBuilder,
     MapFieldNames, RecordBatch, StringViewArray, StringViewBuilder, TimestampMillisecondArray,
 };
-use arrow::compute::cast;
+use arrow::compute::{cast, filter_record_batch, is_not_null};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMillisecondType};
 
 use super::error::EngineError;
@@ -16,7 +16,7 @@ use super::ops::{batch, evaluate};
 use super::rows::Rows;
 use super::watermark::{self, judged_by};
 use crate::formats::{DecodeError, Decoded, Decoder, Messages, OnError};
-use crate::planning::pipeline::{Job, Scan, ScanColumn, ScanFormat};
+use crate::planning::pipeline::{Job, NullEventTime, Scan, ScanColumn, ScanFormat};
 use crate::sources::{Data, MetadataKey, SplitId};
 
 /// One worker's way of reading a table.
@@ -67,8 +67,8 @@ impl Scanner {
                 (batch, Some((messages, rows)), errors, taken)
             }
         };
-        let (rows, watermark) = self.judge(split, batch, origin.as_ref())?;
-        Ok(Scanned { rows, watermark, errors, taken })
+        let (rows, watermark, dropped) = self.judge(split, batch, origin.as_ref())?;
+        Ok(Scanned { rows, watermark, errors: errors + dropped, taken })
     }
 
     fn own_rows(&self, rows: &RecordBatch) -> Result<RecordBatch, EngineError> {
@@ -133,21 +133,28 @@ impl Scanner {
         }
     }
 
-    /// Moves the split's watermark and notes what each row is judged by.
+    /// Moves the split's watermark and notes what each row is judged by. Gives
+    /// the watermark, and how many rows were dropped for want of an event time.
     fn judge(
         &mut self,
         split: &SplitId,
-        batch: RecordBatch,
+        mut batch: RecordBatch,
         origin: Option<&(Messages, Vec<u32>)>,
-    ) -> Result<(Rows, i64), EngineError> {
+    ) -> Result<(Rows, i64, u64), EngineError> {
         let job = Arc::clone(&self.job);
         let plan = &job.scans[self.scan];
         let Some(watermark) = &plan.watermark else {
-            return Ok((Rows::unjudged(batch), watermark::MIN));
+            return Ok((Rows::unjudged(batch), watermark::MIN, 0));
         };
         let event_time = evaluate(&watermark.event_time, &batch)?;
+        let mut dropped = 0;
         if let Some(row) = first_null(&event_time) {
-            return Err(null_event_time(plan, row, origin));
+            if watermark.null_handling == NullEventTime::Fail {
+                return Err(null_event_time(plan, row, origin));
+            }
+            let timed = is_not_null(&event_time)?;
+            dropped = timed.false_count() as u64;
+            batch = filter_record_batch(&batch, &timed)?;
         }
         let values = evaluate(&watermark.expr, &batch)?;
         let millis = milliseconds(&values)?;
@@ -155,7 +162,7 @@ impl Scanner {
         let judged = judged_by(millis.iter(), running);
         let judged = Arc::new(Int64Array::from(judged));
         let rows = Rows { batch, judged_by: Some(judged), judged_by_at_most: *running };
-        Ok((rows, *running))
+        Ok((rows, *running, dropped))
     }
 }
 

@@ -11,7 +11,7 @@ use datafusion::logical_expr::Expr;
 
 use super::catalog::{RawColumn, ScanTable};
 use super::pipeline::{
-    Branch, Input, Job, Op, Output, Scan, ScanColumn, ScanFormat, Stage, StageOutput, Target,
+    Branch, Input, Job, NullEventTime, Op, Output, Scan, ScanColumn, ScanFormat, Stage, StageOutput, Target,
     Watermark,
 };
 use crate::sources::BoundFormat;
@@ -62,6 +62,7 @@ impl JobBuilder {
         mut self,
         name: String,
         time_zone: String,
+        null_handling: NullEventTime,
         state: &SessionState,
         table: impl Fn(&str) -> Arc<ScanTable>,
     ) -> Result<Job> {
@@ -77,7 +78,7 @@ impl JobBuilder {
                 needed.extend(columns_of(&watermark.event_time, &table.raw_schema)?);
             }
             let needed: Vec<usize> = needed.into_iter().collect();
-            let scan = build_scan(&table, &needed, with_watermark, state)?;
+            let scan = build_scan(&table, &needed, with_watermark.then_some(null_handling), state)?;
             positions.insert(name, (scans.len(), needed));
             scans.push(scan);
         }
@@ -134,7 +135,7 @@ fn columns_of(expr: &Expr, schema: &Schema) -> Result<Vec<usize>> {
 fn build_scan(
     table: &ScanTable,
     needed: &[usize],
-    with_watermark: bool,
+    with_watermark: Option<NullEventTime>,
     state: &SessionState,
 ) -> Result<Scan> {
     let bound = &table.bound;
@@ -160,15 +161,16 @@ fn build_scan(
     let fields: Vec<Field> =
         needed.iter().map(|i| table.raw_schema.field(*i).clone()).collect();
     let schema = Arc::new(Schema::new(fields));
-    let watermark = match table.watermark.as_ref().filter(|_| with_watermark) {
+    let watermark = match table.watermark.as_ref().zip(with_watermark) {
         None => None,
-        Some(plan) => {
+        Some((plan, null_handling)) => {
             let df = DFSchema::try_from(schema.as_ref().clone())?;
             Some(Watermark {
                 column: plan.column.clone(),
                 expr: state.create_physical_expr(plan.expr.clone(), &df)?,
                 event_time: state.create_physical_expr(plan.event_time.clone(), &df)?,
                 text: plan.text.clone(),
+                null_handling,
             })
         }
     };

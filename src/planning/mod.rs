@@ -14,6 +14,7 @@ pub mod explain;
 pub mod functions;
 mod insert;
 mod job;
+mod literals;
 pub mod pipeline;
 mod relation;
 mod split;
@@ -36,7 +37,7 @@ use catalog::{Catalog, Connectors, Entry, ScanTable, Table};
 use context::{FlinkTypes, PlanContext, session_state};
 use functions::Session;
 use job::JobBuilder;
-use pipeline::{Job, Output};
+use pipeline::{Job, NullEventTime, Output};
 pub use errors::plain_message;
 use split::{Operator, SplitError};
 pub use wall_time::Zone;
@@ -48,6 +49,17 @@ use crate::sql::ast::{Insert, Query, Script, StatementKind};
 /// The session's time zone: how TIMESTAMP_LTZ looks as wall time.
 pub const TIME_ZONE: &str = "table.local-time-zone";
 pub const PIPELINE_NAME: &str = "pipeline.name";
+/// What becomes of rows whose event time is NULL: `FAIL` or `DROP`.
+pub const NULL_EVENT_TIME: &str = "table.exec.source.rowtime-null-handling";
+
+/// The meaning of a value of [`NULL_EVENT_TIME`].
+pub fn null_event_time(value: &str) -> Option<NullEventTime> {
+    match value.to_uppercase().as_str() {
+        "FAIL" => Some(NullEventTime::Fail),
+        "DROP" => Some(NullEventTime::Drop),
+        _ => None,
+    }
+}
 
 /// A script that can run.
 #[derive(Debug)]
@@ -246,7 +258,9 @@ impl<'a> Planner<'a> {
             type_planner: Arc::new(FlinkTypes { time_zone: self.time_zone() }),
         };
         let statement = sql::Statement::Query(query.ast.clone());
-        let planned = SqlToRel::new(&context).sql_statement_to_plan(statement);
+        let planned = SqlToRel::new(&context)
+            .sql_statement_to_plan(statement)
+            .and_then(literals::narrowed);
         let declared = self.catalog.take_errors();
         match planned {
             Ok(plan) => Ok(plan),
@@ -354,9 +368,11 @@ impl<'a> Planner<'a> {
         let table = |name: &str| -> Arc<ScanTable> {
             catalog.scan_named(name).expect("a table that is read has been bound")
         };
+        let null_handling = self.settings.get(NULL_EVENT_TIME).and_then(|v| null_event_time(v));
+        let null_handling = null_handling.unwrap_or_default();
         let end = Span::new(0, 0);
         let job = job
-            .finish(name, time_zone, &self.state, table)
+            .finish(name, time_zone, null_handling, &self.state, table)
             .map_err(|e| vec![errors::diagnostic(&e, self.script, end)])?;
         if job.outputs.is_empty() {
             return Err(vec![
@@ -391,6 +407,7 @@ fn plan_expr(
     };
     SqlToRel::new(&context)
         .sql_to_expr(expr.ast.clone(), schema, &mut PlannerContext::new())
+        .and_then(|expr| literals::narrowed_expr(expr).map(|t| t.data))
         .map_err(|e| errors::diagnostic(&e, script, expr.span))
 }
 

@@ -86,13 +86,24 @@ pub enum ScanColumn {
 #[derive(Debug)]
 pub struct Watermark {
     pub column: String,
-    /// Over the scan's columns; a timestamp. Rows with a NULL event time stop
-    /// the job.
+    /// Over the scan's columns; a timestamp.
     pub expr: Arc<dyn PhysicalExpr>,
     /// Over the scan's columns: the event time itself.
     pub event_time: Arc<dyn PhysicalExpr>,
     /// The expression as written.
     pub text: String,
+    pub null_handling: NullEventTime,
+}
+
+/// What becomes of a row whose event time is NULL:
+/// `table.exec.source.rowtime-null-handling`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NullEventTime {
+    /// It stops the job.
+    #[default]
+    Fail,
+    /// It is left out and counted with the messages that could not be decoded.
+    Drop,
 }
 
 /// The streaming part of a plan: row by row, batch by batch.

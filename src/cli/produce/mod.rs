@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::CliError;
 use crate::kafka_client::ClientProperties;
-pub use sender::{Sender, Sent};
+pub use sender::Sender;
 pub use turnstile::{Load, produce_readings};
 
 /// Produce turnstile readings to a Kafka topic.

@@ -248,7 +248,7 @@ impl OpenSource for OpenKafka {
                         high,
                     });
                 }
-                let stop = stops.as_ref().map(|stops| stops[&id].min(high));
+                let stop = stops.as_ref().map(|stops| stops[&id]);
                 Ok(Split { id, start, stop })
             })
             .collect()

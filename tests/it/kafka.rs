@@ -1,0 +1,167 @@
+//! On a real Kafka, read back by an independent reader.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use turnstile::readings::Readings;
+
+use super::support::{Kafka, python, root, text, turnstile};
+
+const PARTITIONS: i32 = 4;
+
+fn client(address: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address).set("linger.ms", "20");
+    config
+}
+
+/// A topic that no other run has used.
+fn fresh_topic(address: &str, name: &str, partitions: i32) -> String {
+    let topic = format!("{name}-{}", uuid::Uuid::new_v4().simple());
+    let admin: AdminClient<DefaultClientContext> = client(address).create().unwrap();
+    let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1));
+    let made = admin.create_topics([&new], &AdminOptions::new());
+    futures::executor::block_on(made).unwrap().remove(0).unwrap();
+    topic
+}
+
+fn send(producer: &BaseProducer, topic: &str, partition: i32, payload: &[u8]) {
+    loop {
+        let record = BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(payload);
+        match producer.send(record) {
+            Ok(()) => return,
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                producer.poll(Duration::from_millis(10));
+            }
+            Err((error, _)) => panic!("{error}"),
+        }
+    }
+}
+
+/// Readings, a few of them broken, to the topic; and, for the oracle, as
+/// `partition TAB offset TAB line` to `raw`.
+fn produce(address: &str, topic: &str, count: usize, raw: &Path) {
+    let producer: BaseProducer = client(address).create().unwrap();
+    let mut raw = std::io::BufWriter::new(std::fs::File::create(raw).unwrap());
+    let mut readings = Readings::new(11);
+    let mut offsets = [0u64; PARTITIONS as usize];
+    let (mut line, mut id) = (Vec::new(), Vec::new());
+    for i in 0..count {
+        line.clear();
+        id.clear();
+        readings.next(&mut line, &mut id);
+        match i % 1000 {
+            7 => line.extend_from_slice(b",one too many"),
+            77 => line = b"A001,R001,broken".to_vec(),
+            777 => {
+                let text = String::from_utf8(line.clone()).unwrap();
+                let mut fields: Vec<&str> = text.split(',').collect();
+                fields[9] = "many";
+                line = fields.join(",").into_bytes();
+            }
+            _ => {}
+        }
+        let partition = usize::from(id[0]) % offsets.len();
+        send(&producer, topic, i32::try_from(partition).unwrap(), &line);
+        write!(raw, "{partition}\t{}\t", offsets[partition]).unwrap();
+        raw.write_all(&line).unwrap();
+        raw.write_all(b"\n").unwrap();
+        offsets[partition] += 1;
+    }
+    producer.flush(Duration::from_secs(60)).unwrap();
+    raw.flush().unwrap();
+}
+
+/// The mission's query over `topic`, ending at the topic's end.
+fn bounded_query(topic: &str) -> String {
+    let query = std::fs::read_to_string(root().join("queries/turnstile_5min.sql")).unwrap();
+    let bounded = format!("'topic' = '{topic}',\n  'scan.bounded.mode' = 'latest-offset',");
+    query.replace("'topic' = 'turnstile',", &bounded)
+}
+
+/// DuckDB computes the rows from the raw messages and compares.
+fn compare(raw: &Path, lake: &Path, late: u64) {
+    let Some(python) = python() else { return };
+    let script = root().join("tests/oracle/turnstile_5min.py");
+    let output =
+        Command::new(python).arg(script).arg(raw).arg(lake).arg(late.to_string()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+/// The number before `what` in the closing line.
+fn number(said: &str, what: &str) -> u64 {
+    let before = said.split(what).next().unwrap().trim_end();
+    before.rsplit([' ', '\n']).next().unwrap().parse().unwrap_or_else(|_| panic!("{said}"))
+}
+
+#[test]
+fn a_million_readings_equal_what_duckdb_computes() {
+    let Some(kafka) = Kafka::get() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let topic = fresh_topic(&kafka.address, "readings", PARTITIONS);
+    let raw = folder.path().join("raw.tsv");
+    produce(&kafka.address, &topic, 1_000_000, &raw);
+    let query = folder.path().join("q.sql");
+    std::fs::write(&query, bounded_query(&topic)).unwrap();
+    let lake = folder.path().join("lake");
+    let output = turnstile()
+        .arg("run")
+        .arg(&query)
+        .env("KAFKA_BOOTSTRAP", &kafka.address)
+        .env("LAKE", format!("file://{}", lake.display()))
+        .output()
+        .unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(number(&said, " rows in"), 1_000_000, "{said}");
+    assert_eq!(number(&said, " not decoded"), 2_000, "{said}");
+    compare(&raw, &lake.join("turnstile_5min"), number(&said, " late"));
+}
+
+#[test]
+fn a_broker_that_stops_halfway_and_comes_back_costs_nothing() {
+    let Some(kafka) = Kafka::get() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let topic = fresh_topic(&kafka.address, "halfway", 2);
+    let producer: BaseProducer = client(&kafka.address).create().unwrap();
+    for i in 0..1_000 {
+        send(&producer, &topic, i % 2, format!("k,{i}").as_bytes());
+    }
+    producer.flush(Duration::from_secs(30)).unwrap();
+    let lake = folder.path().join("lake");
+    let query = folder.path().join("q.sql");
+    let script = format!(
+        "CREATE TABLE t (k STRING, v BIGINT) WITH ('connector'='kafka','topic'='{topic}',\
+         'properties.bootstrap.servers'='{}','scan.startup.mode'='earliest-offset',\
+         'scan.bounded.mode'='specific-offsets',\
+         'scan.bounded.specific-offsets'='partition:0,offset:1000;partition:1,offset:1000',\
+         'format'='csv');\n\
+         CREATE TABLE o (v BIGINT) WITH ('connector'='filesystem','path'='file://{}',\
+         'format'='parquet');\nINSERT INTO o SELECT v FROM t;\n",
+        kafka.address,
+        lake.display()
+    );
+    std::fs::write(&query, script).unwrap();
+    let child = turnstile()
+        .args(["run", "--set", "turnstile.workers=1"])
+        .arg(&query)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    kafka.stop();
+    kafka.start();
+    for i in 1_000..2_000 {
+        send(&producer, &topic, i % 2, format!("k,{i}").as_bytes());
+    }
+    producer.flush(Duration::from_secs(60)).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("2000 rows out"), "{}", text(&output));
+}
