@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -19,6 +19,9 @@ use crate::formats::MessageParts;
 /// How long a broker may take to answer before the job gives up, unless
 /// `properties.default.api.timeout.ms` says otherwise.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// Between two questions to brokers that cannot be reached.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 pub struct OpenKafka {
     kafka: Kafka,
@@ -70,6 +73,31 @@ impl OpenKafka {
         }
     }
 
+    /// Asks the brokers, again and again within the bound while they cannot be
+    /// reached.
+    fn ask<T>(
+        &self,
+        topic: &str,
+        question: impl Fn(&BaseConsumer, Duration) -> Result<T, KafkaError>,
+    ) -> Result<T, SourceError> {
+        let until = Instant::now() + self.timeout;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match question(&self.client, left.max(Duration::from_millis(100))) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    let failed = self.failed(topic, &error);
+                    let again = matches!(failed, SourceError::Unreachable { .. });
+                    if !again || Instant::now() + ASK_AGAIN_AFTER >= until {
+                        return Err(failed);
+                    }
+                    tracing::warn!("{failed}; asking again");
+                    std::thread::park_timeout(ASK_AGAIN_AFTER);
+                }
+            }
+        }
+    }
+
     /// The partitions of every topic wanted.
     fn partitions(&self) -> Result<Vec<SplitId>, SourceError> {
         let mut found = Vec::new();
@@ -80,10 +108,8 @@ impl OpenKafka {
                 }
             }
             Topics::Pattern(pattern) => {
-                let metadata = self
-                    .client
-                    .fetch_metadata(None, self.timeout)
-                    .map_err(|e| self.failed(pattern.as_str(), &e))?;
+                let metadata =
+                    self.ask(pattern.as_str(), |client, wait| client.fetch_metadata(None, wait))?;
                 for topic in metadata.topics().iter().filter(|t| pattern.is_match(t.name())) {
                     found.extend(split_ids(topic.name(), topic.partitions().len()));
                 }
@@ -93,10 +119,8 @@ impl OpenKafka {
     }
 
     fn partitions_of(&self, topic: &str) -> Result<Vec<SplitId>, SourceError> {
-        let metadata = self
-            .client
-            .fetch_metadata(Some(topic), self.timeout)
-            .map_err(|e| self.failed(topic, &e))?;
+        let metadata =
+            self.ask(topic, |client, wait| client.fetch_metadata(Some(topic), wait))?;
         let missing = || SourceError::TopicMissing {
             topic: topic.to_owned(),
             brokers: self.brokers(),
@@ -116,9 +140,9 @@ impl OpenKafka {
     }
 
     fn bounds(&self, id: &SplitId) -> Result<Bounds, SourceError> {
-        self.client
-            .fetch_watermarks(&id.topic, id.partition, self.timeout)
-            .map_err(|e| self.failed(&id.topic, &e))
+        self.ask(&id.topic, |client, wait| {
+            client.fetch_watermarks(&id.topic, id.partition, wait)
+        })
     }
 
     /// The offset of each split that `positions` means.
@@ -155,10 +179,9 @@ impl OpenKafka {
         ms: i64,
         splits: &BTreeMap<SplitId, Bounds>,
     ) -> Result<BTreeMap<SplitId, i64>, SourceError> {
-        let found = self
-            .client
-            .offsets_for_times(Self::list(splits, Offset::Offset(ms)), self.timeout)
-            .map_err(|e| self.failed(&self.kafka.topics.to_string(), &e))?;
+        let found = self.ask(&self.kafka.topics.to_string(), |client, wait| {
+            client.offsets_for_times(Self::list(splits, Offset::Offset(ms)), wait)
+        })?;
         Ok(offsets(&found, splits, |(_, high)| *high))
     }
 
@@ -168,10 +191,9 @@ impl OpenKafka {
         splits: &BTreeMap<SplitId, Bounds>,
     ) -> Result<BTreeMap<SplitId, i64>, SourceError> {
         let topic = self.kafka.topics.to_string();
-        let found = self
-            .client
-            .committed_offsets(Self::list(splits, Offset::Invalid), self.timeout)
-            .map_err(|e| self.failed(&topic, &e))?;
+        let found = self.ask(&topic, |client, wait| {
+            client.committed_offsets(Self::list(splits, Offset::Invalid), wait)
+        })?;
         let committed = |id: &SplitId| {
             let found = found.find_partition(&id.topic, id.partition)?;
             found.offset().to_raw().filter(|offset| *offset >= 0)

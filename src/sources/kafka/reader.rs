@@ -60,6 +60,8 @@ struct Reading {
     topic_key: usize,
     next: i64,
     stop: Option<i64>,
+    /// The client fetches it.
+    assigned: bool,
     finished: bool,
     batch: MessagesBuilder,
 }
@@ -139,7 +141,9 @@ impl KafkaReader {
         for split in &mut self.splits {
             if !split.finished && split.stop.is_some_and(|stop| split.next >= stop) {
                 split.finished = true;
-                done.add_partition(&split.id.topic, split.id.partition);
+                if std::mem::take(&mut split.assigned) {
+                    done.add_partition(&split.id.topic, split.id.partition);
+                }
                 polled.finished.push(split.id.clone());
             }
         }
@@ -158,6 +162,7 @@ impl Reading {
             topic_key: 0,
             next: split.start,
             stop: split.stop,
+            assigned: false,
             finished: false,
             batch,
         }
@@ -198,11 +203,12 @@ impl SplitReader for KafkaReader {
     fn add(&mut self, splits: Vec<Split>) -> Result<(), SourceError> {
         let mut list = TopicPartitionList::new();
         for split in splits {
-            let reading = Reading::new(split, self.parts);
+            let mut reading = Reading::new(split, self.parts);
             if reading.stop.is_none_or(|stop| reading.next < stop) {
                 let from = Offset::Offset(reading.next);
                 list.add_partition_offset(&reading.id.topic, reading.id.partition, from)
                     .expect("a partition takes any offset");
+                reading.assigned = true;
             }
             self.splits.push(reading);
         }
