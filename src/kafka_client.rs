@@ -78,10 +78,7 @@ const RULES: &[(&str, Rule)] = &[
     ("socket.timeout.ms", Rename("socket.timeout.ms")),
     ("ssl.ca.location", Rename("ssl.ca.location")),
     ("ssl.certificate.location", Rename("ssl.certificate.location")),
-    (
-        "ssl.endpoint.identification.algorithm",
-        Rename("ssl.endpoint.identification.algorithm"),
-    ),
+    ("ssl.endpoint.identification.algorithm", Rename("ssl.endpoint.identification.algorithm")),
     ("ssl.key.location", Rename("ssl.key.location")),
     ("ssl.key.password", Rename("ssl.key.password")),
     ("ssl.keystore.certificate.chain", Rename("ssl.certificate.pem")),
@@ -338,7 +335,8 @@ mod tests {
 
     #[test]
     fn an_unknown_property_is_refused_with_the_near_one() {
-        let error = ClientProperties::default().add("bootstrap.server", "x").expect_err("unknown");
+        let error =
+            ClientProperties::default().add("bootstrap.server", "x").expect_err("unknown");
         assert_eq!(error.hints, ["did you mean `bootstrap.servers`?"]);
     }
 }

@@ -130,7 +130,9 @@ fn display(column: &dyn Array, row: usize) -> String {
 }
 
 fn timestamp(column: &dyn Array, row: usize, unit: TimeUnit, zoned: bool) -> String {
-    use arrow::datatypes::{TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType};
+    use arrow::datatypes::{
+        TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    };
     let at = match unit {
         TimeUnit::Microsecond => {
             let value = column.as_primitive::<TimestampMicrosecondType>().value(row);

@@ -121,7 +121,8 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, CaseError> {
 
 /// `TOPIC.PARTITION.extension`.
 fn topic_of(path: &Path) -> Result<(String, i32), CaseError> {
-    let wrong = || CaseError::Format(format!("{}: name it TOPIC.PARTITION.ext", path.display()));
+    let wrong =
+        || CaseError::Format(format!("{}: name it TOPIC.PARTITION.ext", path.display()));
     let stem = path.file_stem().and_then(|s| s.to_str()).ok_or_else(wrong)?;
     let (topic, partition) = stem.rsplit_once('.').ok_or_else(wrong)?;
     Ok((topic.to_owned(), partition.parse().map_err(|_| wrong())?))
@@ -143,7 +144,8 @@ fn expected(folder: &Path) -> Result<Expected, CaseError> {
     let mut tables = BTreeMap::new();
     for path in files(folder)? {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        if let Some(table) = name.strip_prefix("expected").and_then(|n| n.strip_suffix(".csv")) {
+        if let Some(table) = name.strip_prefix("expected").and_then(|n| n.strip_suffix(".csv"))
+        {
             tables.insert(table.trim_start_matches('.').to_owned(), read(&path)?);
         }
     }

@@ -76,9 +76,8 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
         let produced = threads.spawn(|| {
             let result = produce_readings(&sender, load, &stop, |_| {});
             let result = result.and_then(|()| sender.finish());
-            match &result {
-                Ok(delivered) => wait_until_read(*delivered, &status, &stop),
-                Err(_) => {}
+            if let Ok(delivered) = &result {
+                wait_until_read(*delivered, &status, &stop);
             }
             stop.stop();
             result
@@ -191,5 +190,7 @@ fn first_file(folder: &Path) -> Option<PathBuf> {
     let mut entries: Vec<PathBuf> =
         std::fs::read_dir(folder).ok()?.filter_map(|e| e.ok().map(|e| e.path())).collect();
     entries.sort();
-    entries.into_iter().find_map(|path| if path.is_dir() { first_file(&path) } else { Some(path) })
+    entries
+        .into_iter()
+        .find_map(|path| if path.is_dir() { first_file(&path) } else { Some(path) })
 }

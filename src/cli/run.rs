@@ -86,7 +86,9 @@ fn introduce(job: &Job) {
     let sinks: Vec<_> = job.outputs.iter().map(|o| o.table.as_str()).collect();
     say(&format!("{}: {} -> {}", job.name, sources.join(", "), sinks.join(", ")));
     if !job.is_bounded() {
-        say("note: progress is not kept yet; a restart reads from the table's startup position");
+        say(
+            "note: progress is not kept yet; a restart reads from the table's startup position",
+        );
     }
 }
 

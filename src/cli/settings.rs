@@ -90,9 +90,8 @@ impl Settings {
         let origin = file.display().to_string();
         let text = std::fs::read_to_string(file)
             .map_err(|e| CliError::Author(format!("error: {origin}: {e}")))?;
-        let table: toml::Table = text
-            .parse()
-            .map_err(|e| CliError::Author(format!("error: {origin}: {e}")))?;
+        let table: toml::Table =
+            text.parse().map_err(|e| CliError::Author(format!("error: {origin}: {e}")))?;
         let mut flat = BTreeMap::new();
         flatten(String::new(), &table, &mut flat);
         for (key, value) in flat {
@@ -115,8 +114,10 @@ impl Settings {
                 Ok(())
             }
             None => {
-                let known: Vec<String> =
-                    KNOWN.iter().map(|(key, ..)| format!("TURNSTILE_{}", spelled(key))).collect();
+                let known: Vec<String> = KNOWN
+                    .iter()
+                    .map(|(key, ..)| format!("TURNSTILE_{}", spelled(key)))
+                    .collect();
                 let diagnostic = Diagnostic::error(format!("unknown variable {name}"))
                     .did_you_mean(name, known.iter().map(String::as_str))
                     .hint(format!("known are {}", known.join(", ")));
@@ -214,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_table_of_tables_is_keys_with_dots() {
-        let table: toml::Table = "[turnstile]\nworkers = 3\n\"batch-size\" = 10\n".parse().unwrap();
+        let table: toml::Table =
+            "[turnstile]\nworkers = 3\n\"batch-size\" = 10\n".parse().unwrap();
         let mut flat = BTreeMap::new();
         flatten(String::new(), &table, &mut flat);
         assert_eq!(flat.get("turnstile.workers").map(String::as_str), Some("3"));

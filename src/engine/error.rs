@@ -28,13 +28,7 @@ pub enum EngineError {
         "the event time `{column}` of `{table}` is NULL \
          (topic `{topic}`, partition {partition}, offset {offset})"
     )]
-    NullEventTime {
-        table: String,
-        column: String,
-        topic: String,
-        partition: i32,
-        offset: i64,
-    },
+    NullEventTime { table: String, column: String, topic: String, partition: i32, offset: i64 },
     #[error("column `{column}` of `{table}` is NOT NULL, but a row for it has NULL")]
     NullInSink { table: String, column: String },
     /// An expression failed on some row's values, such as a CAST or a division

@@ -160,8 +160,7 @@ impl Engine {
         let mut scans = Vec::new();
         let mut splits_given = 0;
         for (index, scan) in job.scans.iter().enumerate() {
-            let failed =
-                |source| EngineError::Source { table: scan.table.clone(), source };
+            let failed = |source| EngineError::Source { table: scan.table.clone(), source };
             let mut source = scan.source.open(&open_request(&job, index)).map_err(failed)?;
             let splits = source.discover().map_err(failed)?;
             let mut watermark = ScanWatermark::new(scan.idle_timeout);
@@ -302,8 +301,10 @@ impl Engine {
             state.fired = watermark;
             return Ok(());
         }
-        let closed =
-            leaves.zip(&mut state.own).map(|(leaf, open)| open.close(leaf, watermark)).collect();
+        let closed = leaves
+            .zip(&mut state.own)
+            .map(|(leaf, open)| open.close(leaf, watermark))
+            .collect();
         let waiting_for = if fires(in_workers) { self.workers.len() } else { 0 };
         state.closing = Some(Closing { watermark, waiting_for, leaves: closed });
         if waiting_for == 0 {
@@ -433,11 +434,8 @@ impl Engine {
         }
         while self.workers.iter().any(|w| w.thread.as_ref().is_some_and(|t| !t.is_finished())) {
             // A worker may be waiting to tell; rows of whole batches still count.
-            match self.events.recv_timeout(EVENT_WAIT) {
-                Ok(Event::Rows { output, rows }) => {
-                    let _ = self.outputs.write(output, &[rows.batch]);
-                }
-                _ => {}
+            if let Ok(Event::Rows { output, rows }) = self.events.recv_timeout(EVENT_WAIT) {
+                let _ = self.outputs.write(output, &[rows.batch]);
             }
         }
         for worker in &mut self.workers {
@@ -450,7 +448,8 @@ impl Engine {
 
 impl StageState {
     fn new(job: &Job, stage: usize) -> Self {
-        let reaches = |target: &Target| matches!(target, Target::Leaf { stage: s, .. } if *s == stage);
+        let reaches =
+            |target: &Target| matches!(target, Target::Leaf { stage: s, .. } if *s == stage);
         let branches = job.branches.iter().filter(|branch| reaches(&branch.target));
         let mut inputs: Vec<Input> = Vec::new();
         for branch in branches {

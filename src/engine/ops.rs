@@ -165,8 +165,9 @@ fn expand(sets: &[Expansion], schema: &SchemaRef, rows: &Rows) -> Result<Rows, E
     }
     let schema = parts.first().map_or_else(|| Arc::clone(schema), RecordBatch::schema);
     let batch = concat_batches(&schema, &parts)?;
-    let indexes: UInt32Array =
-        (0..sets.len()).flat_map(|_| 0..u32::try_from(count).expect("a batch is small")).collect();
+    let indexes: UInt32Array = (0..sets.len())
+        .flat_map(|_| 0..u32::try_from(count).expect("a batch is small"))
+        .collect();
     let judged_by = rows.judged_by_at(&indexes)?;
     Ok(Rows { batch, judged_by, judged_by_at_most: rows.judged_by_at_most })
 }

@@ -32,10 +32,10 @@ impl Outputs {
                 run_id: options.run_id.clone(),
                 clock: Arc::clone(&options.clock),
             };
-            output.sink.open(&request).map_err(|source| EngineError::Sink {
-                table: output.table.clone(),
-                source,
-            })
+            output
+                .sink
+                .open(&request)
+                .map_err(|source| EngineError::Sink { table: output.table.clone(), source })
         };
         let writers = job.outputs.iter().map(open).collect::<Result<_, _>>()?;
         Ok(Self {
@@ -51,10 +51,9 @@ impl Outputs {
         let plan = &self.job.outputs[output];
         for batch in batches.iter().filter(|batch| batch.num_rows() > 0) {
             let batch = fit(plan, batch)?;
-            self.writers[output].write(&batch).map_err(|source| EngineError::Sink {
-                table: plan.table.clone(),
-                source,
-            })?;
+            self.writers[output]
+                .write(&batch)
+                .map_err(|source| EngineError::Sink { table: plan.table.clone(), source })?;
             add(&self.status.rows_out, batch.num_rows() as u64);
         }
         Ok(())
@@ -76,10 +75,9 @@ impl Outputs {
 
     pub fn publish(&mut self) -> Result<(), EngineError> {
         for (writer, plan) in self.writers.iter_mut().zip(&self.job.outputs) {
-            let published = writer.publish().map_err(|source| EngineError::Sink {
-                table: plan.table.clone(),
-                source,
-            })?;
+            let published = writer
+                .publish()
+                .map_err(|source| EngineError::Sink { table: plan.table.clone(), source })?;
             add(&self.status.files, published.files);
             add(&self.status.bytes_out, published.bytes);
             add(&self.status.rows_published, published.rows);

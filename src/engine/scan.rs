@@ -43,9 +43,8 @@ pub struct Scanned {
 
 impl Scanner {
     pub fn new(job: Arc<Job>, scan: usize) -> Self {
-        let decoder = |f: &Option<ScanFormat>| {
-            f.as_ref().map(|f| f.format.decoder(&f.projection))
-        };
+        let decoder =
+            |f: &Option<ScanFormat>| f.as_ref().map(|f| f.format.decoder(&f.projection));
         let plan = &job.scans[scan];
         let (value, key) = (decoder(&plan.value), decoder(&plan.key));
         Self { job, scan, value, key, watermarks: HashMap::new() }
@@ -236,11 +235,17 @@ fn metadata(key: MetadataKey, messages: &Messages, rows: &[u32]) -> ArrayRef {
     match key {
         MetadataKey::Topic => {
             let topics = each.map(|_| messages.topic.as_ref());
-            Arc::new(topics.collect::<Vec<_>>().into_iter().map(Some).collect::<StringViewArray>())
+            Arc::new(
+                topics.collect::<Vec<_>>().into_iter().map(Some).collect::<StringViewArray>(),
+            )
         }
-        MetadataKey::Partition => {
-            Arc::new(each.map(|_| messages.partition).collect::<Vec<_>>().into_iter().map(Some).collect::<Int32Array>())
-        }
+        MetadataKey::Partition => Arc::new(
+            each.map(|_| messages.partition)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(Some)
+                .collect::<Int32Array>(),
+        ),
         MetadataKey::Offset => {
             Arc::new(Int64Array::from(each.map(|i| messages.offsets[i]).collect::<Vec<_>>()))
         }

@@ -333,7 +333,9 @@ impl Groups {
     }
 }
 
-fn accumulator(function: &AggregateFunction) -> Result<Box<dyn GroupsAccumulator>, EngineError> {
+fn accumulator(
+    function: &AggregateFunction,
+) -> Result<Box<dyn GroupsAccumulator>, EngineError> {
     let function = &function.function;
     if function.groups_accumulator_supported() {
         return Ok(function.create_groups_accumulator()?);

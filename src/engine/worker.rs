@@ -25,8 +25,14 @@ const POLL_WAIT: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub enum Command {
     /// Hand over the windows of a stage that fire at or before `watermark`.
-    Close { stage: usize, watermark: i64 },
-    AddSplits { scan: usize, splits: Vec<Split> },
+    Close {
+        stage: usize,
+        watermark: i64,
+    },
+    AddSplits {
+        scan: usize,
+        splits: Vec<Split>,
+    },
     Stop,
 }
 
@@ -34,8 +40,14 @@ pub enum Command {
 pub enum Event {
     Progress(Progress),
     /// Rows for an output, from a query without a window.
-    Rows { output: usize, rows: Rows },
-    Closed { stage: usize, leaves: Vec<ClosedSlices> },
+    Rows {
+        output: usize,
+        rows: Rows,
+    },
+    Closed {
+        stage: usize,
+        leaves: Vec<ClosedSlices>,
+    },
     Failed(EngineError),
     Stopped,
 }
@@ -144,9 +156,8 @@ impl Worker {
             std::thread::park_timeout(wait);
         }
         let mut readers = std::mem::take(&mut self.readers);
-        let result = readers.iter_mut().try_for_each(|reader| {
-            self.read(reader, wait, &mut splits)
-        });
+        let result =
+            readers.iter_mut().try_for_each(|reader| self.read(reader, wait, &mut splits));
         self.readers = readers;
         result?;
         if !splits.is_empty() {

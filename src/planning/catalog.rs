@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -207,10 +208,7 @@ impl Table {
         let watermark = self.watermark(&plan, &computed, plan_expr).map_err(|e| vec![e])?;
         let plan = match &watermark {
             Some(watermark) => LogicalPlan::Extension(Extension {
-                node: Arc::new(EventTimeNode {
-                    input: plan,
-                    column: watermark.column.clone(),
-                }),
+                node: Arc::new(EventTimeNode { input: plan, column: watermark.column.clone() }),
             }),
             None => plan,
         };
@@ -329,9 +327,9 @@ impl Table {
             )
         })?;
         let expr = plan_expr(&watermark.expr, plan)?;
-        let ty = expr.get_type(schema).map_err(|e| {
-            Diagnostic::error(e.strip_backtrace()).at(watermark.expr.span)
-        })?;
+        let ty = expr
+            .get_type(schema)
+            .map_err(|e| Diagnostic::error(e.strip_backtrace()).at(watermark.expr.span))?;
         if !matches!(ty, DataType::Timestamp(..)) {
             return Err(Diagnostic::error("a watermark must be a timestamp")
                 .at(watermark.expr.span)
@@ -381,11 +379,8 @@ fn event_time_type(field: &Field) -> std::result::Result<(), String> {
         return Err(format!("event time must be a timestamp, `{}` is {ty}", field.name()));
     };
     let declared = field.metadata().get(FLINK_TYPE).map(String::as_str).unwrap_or_default();
-    let precision = declared
-        .split(['(', ')'])
-        .nth(1)
-        .and_then(|p| p.parse::<u8>().ok())
-        .unwrap_or(3);
+    let precision =
+        declared.split(['(', ')']).nth(1).and_then(|p| p.parse::<u8>().ok()).unwrap_or(3);
     if precision > 3 {
         return Err(format!(
             "event time has a precision of at most 3, `{}` is {declared}",
@@ -403,7 +398,7 @@ impl ScanTable {
 
 #[derive(Debug)]
 pub enum Entry {
-    Table(Arc<Table>),
+    Table(Rc<Table>),
     View(LogicalPlan),
 }
 
@@ -418,8 +413,7 @@ pub struct Catalog {
 }
 
 /// Binds tables that are read; set by the planner.
-pub type Reader =
-    Box<dyn Fn(&Table) -> std::result::Result<Arc<ScanTable>, Vec<Diagnostic>>>;
+pub type Reader = Box<dyn Fn(&Table) -> std::result::Result<Arc<ScanTable>, Vec<Diagnostic>>>;
 
 impl std::fmt::Debug for Catalog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

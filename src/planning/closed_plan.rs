@@ -57,7 +57,9 @@ impl ClosedRows {
         let exprs = of.iter().enumerate().map(|(i, (qualifier, field))| {
             let column = col(format!("closed.c{i}"));
             match qualifier {
-                Some(qualifier) => column.alias_qualified(Some(qualifier.clone()), field.name()),
+                Some(qualifier) => {
+                    column.alias_qualified(Some(qualifier.clone()), field.name())
+                }
                 None => column.alias(field.name()),
             }
         });

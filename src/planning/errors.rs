@@ -31,7 +31,9 @@ pub fn diagnostic(error: &DataFusionError, script: &Script, fallback: Span) -> D
     };
     let mut diagnostic = Diagnostic::error(message.clone()).at(span);
     if let Some(told) = told {
-        for help in told.helps.iter().map(|h| &h.message).chain(told.notes.iter().map(|n| &n.message)) {
+        for help in
+            told.helps.iter().map(|h| &h.message).chain(told.notes.iter().map(|n| &n.message))
+        {
             diagnostic = diagnostic.hint(help.clone());
         }
         let root = plain_message(root);

@@ -18,7 +18,11 @@ pub fn columns(plan: &LogicalPlan) -> BTreeSet<usize> {
         LogicalPlan::Extension(extension) => {
             let node = extension.node.as_any();
             if let Some(node) = node.downcast_ref::<EventTimeNode>() {
-                node.input.schema().index_of_column_by_name(None, &node.column).into_iter().collect()
+                node.input
+                    .schema()
+                    .index_of_column_by_name(None, &node.column)
+                    .into_iter()
+                    .collect()
             } else if let Some(node) = node.downcast_ref::<AssignWindowNode>() {
                 let mut found = columns(&node.input);
                 found.insert(node.input.schema().fields().len() + 2);
@@ -28,7 +32,9 @@ pub fn columns(plan: &LogicalPlan) -> BTreeSet<usize> {
             }
         }
         LogicalPlan::Projection(p) => through(&p.expr, p.input.schema(), &columns(&p.input)),
-        LogicalPlan::Aggregate(a) => through(&a.group_expr, a.input.schema(), &columns(&a.input)),
+        LogicalPlan::Aggregate(a) => {
+            through(&a.group_expr, a.input.schema(), &columns(&a.input))
+        }
         LogicalPlan::Filter(f) => columns(&f.input),
         LogicalPlan::SubqueryAlias(a) => columns(&a.input),
         LogicalPlan::Sort(s) => columns(&s.input),

@@ -39,7 +39,8 @@ pub fn explain(job: &Job) -> String {
         for (key, value) in output.sink.describe() {
             let _ = writeln!(out, "  {key}: {value}");
         }
-        let columns: Vec<_> = output.schema.fields().iter().map(|f| f.name().as_str()).collect();
+        let columns: Vec<_> =
+            output.schema.fields().iter().map(|f| f.name().as_str()).collect();
         let _ = writeln!(out, "  columns: {}", columns.join(", "));
     }
     out

@@ -47,9 +47,8 @@ pub fn fit(
     let schema: Schema =
         Schema::new(sink.iter().map(|c| c.to_field(time_zone)).collect::<Vec<_>>());
     let schema = Arc::new(schema);
-    let plan = project(query, &written, &schema).map_err(|e| {
-        Diagnostic::error(e.strip_backtrace()).at(insert.query.span)
-    })?;
+    let plan = project(query, &written, &schema)
+        .map_err(|e| Diagnostic::error(e.strip_backtrace()).at(insert.query.span))?;
     Ok(Fitted { plan, schema })
 }
 
@@ -160,9 +159,7 @@ fn casts_implicitly(from: &DataType, to: &DataType) -> bool {
         (Map(a, _), Map(b, _)) => casts_implicitly(a.data_type(), b.data_type()),
         (Struct(a), Struct(b)) => {
             a.len() == b.len()
-                && a.iter()
-                    .zip(b)
-                    .all(|(a, b)| casts_implicitly(a.data_type(), b.data_type()))
+                && a.iter().zip(b).all(|(a, b)| casts_implicitly(a.data_type(), b.data_type()))
         }
         (a, b) => matches!((rank(a), rank(b)), (Some(a), Some(b)) if a <= b),
     }

@@ -11,8 +11,8 @@ use datafusion::logical_expr::Expr;
 
 use super::catalog::{RawColumn, ScanTable};
 use super::pipeline::{
-    Branch, Input, Job, NullEventTime, Op, Output, Scan, ScanColumn, ScanFormat, Stage, StageOutput, Target,
-    Watermark,
+    Branch, Input, Job, NullEventTime, Op, Output, Scan, ScanColumn, ScanFormat, Stage,
+    StageOutput, Target, Watermark,
 };
 use crate::sources::BoundFormat;
 
@@ -26,7 +26,10 @@ pub struct PartialBranch {
 #[derive(Debug)]
 pub enum PartialInput {
     /// Raw columns of a table, by index.
-    Scan { table: String, columns: Vec<usize> },
+    Scan {
+        table: String,
+        columns: Vec<usize>,
+    },
     Stage(usize),
 }
 
@@ -78,7 +81,8 @@ impl JobBuilder {
                 needed.extend(columns_of(&watermark.event_time, &table.raw_schema)?);
             }
             let needed: Vec<usize> = needed.into_iter().collect();
-            let scan = build_scan(&table, &needed, with_watermark.then_some(null_handling), state)?;
+            let scan =
+                build_scan(&table, &needed, with_watermark.then_some(null_handling), state)?;
             positions.insert(name, (scans.len(), needed));
             scans.push(scan);
         }

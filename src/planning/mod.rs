@@ -35,10 +35,10 @@ use datafusion::sql::sqlparser::tokenizer;
 
 use catalog::{Catalog, Connectors, Entry, ScanTable, Table};
 use context::{FlinkTypes, PlanContext, session_state};
+pub use errors::plain_message;
 use functions::Session;
 use job::JobBuilder;
 use pipeline::{Job, NullEventTime, Output};
-pub use errors::plain_message;
 use split::{Operator, SplitError};
 pub use wall_time::Zone;
 
@@ -169,7 +169,7 @@ impl<'a> Planner<'a> {
                 self.renew();
             }
             StatementKind::CreateTable(table) => {
-                let entry = Entry::Table(Arc::new(Table::new(table.clone())));
+                let entry = Entry::Table(Rc::new(Table::new(table.clone())));
                 self.declare(&table.name, table.if_not_exists, entry);
             }
             StatementKind::CreateView(view) => match self.view(view) {
@@ -190,9 +190,9 @@ impl<'a> Planner<'a> {
                 }
             }
             StatementKind::Query(_) => self.errors.push(
-                Diagnostic::error("a query alone has nowhere to write its rows")
-                    .at(span)
-                    .hint("write INSERT INTO a table; one WITH ('connector' = 'print') shows them"),
+                Diagnostic::error("a query alone has nowhere to write its rows").at(span).hint(
+                    "write INSERT INTO a table; one WITH ('connector' = 'print') shows them",
+                ),
             ),
         }
     }
@@ -222,20 +222,15 @@ impl<'a> Planner<'a> {
         self.catalog.insert(name.value.clone(), entry);
     }
 
-    fn view(
-        &self,
-        view: &crate::sql::ast::CreateView,
-    ) -> Result<LogicalPlan, Vec<Diagnostic>> {
+    fn view(&self, view: &crate::sql::ast::CreateView) -> Result<LogicalPlan, Vec<Diagnostic>> {
         let plan = self.query(&view.query)?;
         if view.columns.is_empty() {
             return Ok(plan);
         }
         let width = plan.schema().fields().len();
         if view.columns.len() != width {
-            let message = format!(
-                "the view names {} columns, its query has {width}",
-                view.columns.len()
-            );
+            let message =
+                format!("the view names {} columns, its query has {width}", view.columns.len());
             return Err(vec![Diagnostic::error(message).at(view.name.span)]);
         }
         let exprs = view.columns.iter().enumerate().map(|(i, name)| {
@@ -272,7 +267,7 @@ impl<'a> Planner<'a> {
     fn insert(&mut self, insert: &Insert) -> Result<(), Vec<Diagnostic>> {
         let target = &insert.target;
         let table = match self.catalog.get(&target.value) {
-            Some(Entry::Table(table)) => Arc::clone(table),
+            Some(Entry::Table(table)) => Rc::clone(table),
             Some(Entry::View(_)) => {
                 let message = format!("`{}` is a view and cannot be written", target.value);
                 return Err(vec![Diagnostic::error(message).at(target.span)]);
@@ -444,9 +439,10 @@ fn place_in_body(operator: Operator, body: &sql::SetExpr) -> Option<tokenizer::S
             }
             sql::GroupByExpr::All(_) => None,
         },
-        Operator::Join => select.from.iter().find_map(|from| {
-            from.joins.first().map(|join| join.relation.span())
-        }),
+        Operator::Join => select
+            .from
+            .iter()
+            .find_map(|from| from.joins.first().map(|join| join.relation.span())),
         _ => None,
     };
     let derived = select.from.iter().flat_map(|from| {

@@ -130,14 +130,23 @@ pub enum Target {
 #[derive(Debug)]
 pub enum Op {
     /// Keeps the columns at these indexes.
-    Select { indexes: Vec<usize>, schema: SchemaRef },
+    Select {
+        indexes: Vec<usize>,
+        schema: SchemaRef,
+    },
     Filter(Arc<dyn PhysicalExpr>),
-    Project { exprs: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef },
+    Project {
+        exprs: Vec<Arc<dyn PhysicalExpr>>,
+        schema: SchemaRef,
+    },
     /// Appends window_start, window_end and window_time.
     AssignWindow(AssignWindow),
     /// Repeats each row once per grouping set: a set is, for each column,
     /// whether it is kept or made NULL. The set's number is appended.
-    Expand { sets: Vec<Expansion>, schema: SchemaRef },
+    Expand {
+        sets: Vec<Expansion>,
+        schema: SchemaRef,
+    },
 }
 
 /// One grouping set: the expressions of the output row.

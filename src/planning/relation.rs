@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{DataFusionError, Diagnostic, Location, Result, ScalarValue, Span, plan_err};
+use datafusion::common::{
+    DataFusionError, Diagnostic, Location, Result, ScalarValue, Span, plan_err,
+};
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
@@ -155,10 +157,7 @@ fn by_parameter(call: &Call, parameters: &[&str]) -> Result<Vec<Option<ast::Expr
     Ok(found)
 }
 
-fn plan_data(
-    data: ast::Expr,
-    context: &mut dyn RelationPlannerContext,
-) -> Result<LogicalPlan> {
+fn plan_data(data: ast::Expr, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
     let table = |name: ObjectName| TableFactor::Table {
         name,
         alias: None,

@@ -24,8 +24,8 @@ use super::closed_plan::{ClosedPlan, ClosedRows};
 use super::event_time::passed_on;
 use super::job::{JobBuilder, PartialBranch, PartialInput};
 use super::pipeline::{
-    Aggregate, AggregateColumn, AggregateFunction, AssignWindow, Expansion, Leaf, LeafState, Op,
-    Stage, StageOutput, Target,
+    Aggregate, AggregateColumn, AggregateFunction, AssignWindow, Expansion, Leaf, LeafState,
+    Op, Stage, StageOutput, Target,
 };
 use super::window::{AssignWindowNode, EventTimeNode, WindowSpec};
 
@@ -166,7 +166,11 @@ impl Splitter<'_> {
                 } else if let Some(node) = node.downcast_ref::<AssignWindowNode>() {
                     self.assign_window(node)
                 } else {
-                    refused(Operator::Query, &format!("{} is not supported", plan.display()), "")
+                    refused(
+                        Operator::Query,
+                        &format!("{} is not supported", plan.display()),
+                        "",
+                    )
                 }
             }
             LogicalPlan::Aggregate(aggregate) => self.aggregate(plan, aggregate),
@@ -324,11 +328,7 @@ impl Splitter<'_> {
         Ok(stage)
     }
 
-    fn aggregate(
-        &mut self,
-        plan: &LogicalPlan,
-        aggregate: &logical::Aggregate,
-    ) -> Result<Rel> {
+    fn aggregate(&mut self, plan: &LogicalPlan, aggregate: &logical::Aggregate) -> Result<Rel> {
         let input = self.plan(&aggregate.input)?;
         let keys = logical::utils::grouping_set_to_exprlist(&aggregate.group_expr)?;
         let (window, schema) = match &input {
@@ -439,9 +439,7 @@ impl Splitter<'_> {
             // The window's own columns are in every set: keep them recognizable.
             let is_window = passed_on(key, &input).is_some_and(|at| {
                 let w = stream.window.as_ref();
-                w.is_some_and(|w| {
-                    [&w.start, &w.end, &w.time].iter().any(|s| s.contains(&at))
-                })
+                w.is_some_and(|w| [&w.start, &w.end, &w.time].iter().any(|s| s.contains(&at)))
             });
             expanded.push(if is_window { key.clone() } else { logical::col(name) });
         }
@@ -452,9 +450,7 @@ impl Splitter<'_> {
         let schema = Arc::new(DFSchema::new_with_metadata(fields, Default::default())?);
         let arrow = arrow_schema(&schema);
         let make = || -> Result<Vec<Expansion>> {
-            sets.iter()
-                .map(|set| self.expansion(set, &keys, &input, &id_type))
-                .collect()
+            sets.iter().map(|set| self.expansion(set, &keys, &input, &id_type)).collect()
         };
         for branch in &mut stream.branches {
             branch.ops.push(Op::Expand { sets: make()?, schema: Arc::clone(&arrow) });

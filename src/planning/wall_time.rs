@@ -33,10 +33,8 @@ impl Zone {
         if let Ok(zone) = name.parse::<chrono_tz::Tz>() {
             return Some(Zone::Named(zone));
         }
-        let offset = name
-            .strip_prefix("UTC")
-            .or_else(|| name.strip_prefix("GMT"))
-            .unwrap_or(name);
+        let offset =
+            name.strip_prefix("UTC").or_else(|| name.strip_prefix("GMT")).unwrap_or(name);
         let offset: chrono::FixedOffset = offset.parse().ok()?;
         Some(Zone::Fixed { offset_ms: i64::from(offset.local_minus_utc()) * 1000 })
     }

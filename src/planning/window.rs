@@ -176,7 +176,11 @@ impl UserDefinedLogicalNodeCore for AssignWindowNode {
         write!(f, "AssignWindow: {} on {}", self.spec.kind, self.time_column)
     }
 
-    fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+    fn with_exprs_and_inputs(
+        &self,
+        _: Vec<Expr>,
+        mut inputs: Vec<LogicalPlan>,
+    ) -> Result<Self> {
         let input = inputs.pop().expect("one input");
         Self::try_new(input, self.time_column.clone(), self.spec.clone())
     }
@@ -239,7 +243,11 @@ impl UserDefinedLogicalNodeCore for EventTimeNode {
         write!(f, "EventTime: {}", self.column)
     }
 
-    fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+    fn with_exprs_and_inputs(
+        &self,
+        _: Vec<Expr>,
+        mut inputs: Vec<LogicalPlan>,
+    ) -> Result<Self> {
         let input = inputs.pop().expect("one input");
         Ok(Self { input, column: self.column.clone() })
     }

@@ -88,7 +88,11 @@ impl Readings {
     /// Mostly a few, sometimes a rush.
     fn passages(&mut self) -> u64 {
         let calm = self.random.random_range(0..40);
-        if self.random.random_ratio(1, 10) { calm + self.random.random_range(0..400) } else { calm }
+        if self.random.random_ratio(1, 10) {
+            calm + self.random.random_range(0..400)
+        } else {
+            calm
+        }
     }
 }
 
@@ -128,7 +132,8 @@ impl Civil {
         let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524
             - day_of_era / 146_096)
             / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let day_of_year =
+            day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let shifted_month = (5 * day_of_year + 2) / 153;
         let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
         let year = year_of_era + days / 146_097 * 400 + u64::from(month <= 2);

@@ -10,7 +10,9 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::{Data, OpenRequest, OpenSource, Polled, Source, SourceError, Split, SplitId, SplitReader};
+use super::{
+    Data, OpenRequest, OpenSource, Polled, Source, SourceError, Split, SplitId, SplitReader,
+};
 use crate::formats::{MessageParts, Messages, MessagesBuilder};
 
 /// One message of a replayed partition; its offset is its index.
@@ -130,7 +132,9 @@ impl ReplayReader {
     fn messages(&self, at: usize, from: usize, until: usize) -> Messages {
         let id = &self.open[at].id;
         let mut builder = MessagesBuilder::new(Arc::clone(&id.topic), id.partition, self.parts);
-        for (offset, message) in (0i64..).zip(&self.partitions[&id.partition]).skip(from).take(until - from) {
+        for (offset, message) in
+            (0i64..).zip(&self.partitions[&id.partition]).skip(from).take(until - from)
+        {
             let (payload, key) = (message.payload.as_deref(), message.key.as_deref());
             builder.push(offset, message.timestamp_ms, payload, key, Vec::new);
         }

@@ -18,30 +18,42 @@ fn runs_today(case: &Case) -> bool {
     !NOT_YET.iter().any(|function| script.contains(function))
 }
 
+/// Cases that do not give Flink's rows yet, one name a line. A case that begins
+/// to pass must leave the list.
+const KNOWN: &str = include_str!("cases-not-yet.txt");
+
+/// The first variation that fails, and how.
+fn failure(case: &Case) -> Option<String> {
+    VARIATIONS.iter().find_map(|variation| {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let error = run(case, *variation, scratch.path()).err()?;
+        Some(format!("## {} {variation:?}\n{error}", case.name()))
+    })
+}
+
 #[test]
 fn every_case_gives_flinks_rows() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let folders = find(&root).expect("the cases are there");
     let only = std::env::var("CASE").ok();
-    let mut failures = Vec::new();
-    let mut passed = 0;
+    let known: Vec<&str> =
+        KNOWN.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let (mut passed, mut wrong) = (0, Vec::new());
     for folder in folders {
         let case = Case::load(&folder).expect("a case that can be read");
-        if !runs_today(&case) || only.as_ref().is_some_and(|only| !case.name().contains(only)) {
+        let name = case.name();
+        if !runs_today(&case) || only.as_ref().is_some_and(|only| !name.contains(only)) {
             continue;
         }
-        for variation in VARIATIONS {
-            let scratch = tempfile::tempdir().expect("a scratch folder");
-            match run(&case, variation, scratch.path()) {
-                Ok(()) => passed += 1,
-                Err(error) => {
-                    failures.push(format!("## {} {variation:?}\n{error}", case.name()));
-                    break;
-                }
+        match (failure(&case), known.contains(&name.as_str())) {
+            (None, false) => passed += 1,
+            (Some(_), true) if only.is_none() => {}
+            (Some(failure), _) => wrong.push(failure),
+            (None, true) => {
+                wrong.push(format!("## {name} passes: take it off cases-not-yet.txt"))
             }
         }
     }
-    let failed = failures.len();
-    assert!(failures.is_empty(), "{failed} failed, {passed} passed\n{}", failures.join("\n"));
+    assert!(wrong.is_empty(), "{} wrong, {passed} passed\n{}", wrong.len(), wrong.join("\n"));
     assert!(passed > 0, "no case ran");
 }

@@ -28,7 +28,7 @@ fn query(folder: &Path, address: &str, options: &str) -> std::path::PathBuf {
 const BOUNDED: &str = ",'scan.bounded.mode'='latest-offset'";
 
 fn record(payload: &str) -> Record {
-    Record { value: Some(payload.as_bytes().to_vec().into()), ..Record::default() }
+    Record { value: Some(payload.as_bytes().to_vec()), ..Record::default() }
 }
 
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -93,7 +93,10 @@ fn a_message_that_cannot_be_decoded_is_named() {
     let output = turnstile().arg("run").arg(file).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     let said = text(&output);
-    assert!(said.contains("topic `t`, partition 0, offset 1") && said.contains("`v`"), "{said}");
+    assert!(
+        said.contains("topic `t`, partition 0, offset 1") && said.contains("`v`"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -128,7 +131,9 @@ fn sigterm_finishes_the_batch() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success()
+    );
     assert!(child.wait().unwrap().success());
 }
 
@@ -137,7 +142,8 @@ fn an_outage_halfway_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let broker = EmbeddedBroker::start().unwrap();
     broker.create_topic("t", 2).unwrap();
-    let some = |from: i64| (from..from + 50).map(|i| record(&format!("k,{i}"))).collect::<Vec<_>>();
+    let some =
+        |from: i64| (from..from + 50).map(|i| record(&format!("k,{i}"))).collect::<Vec<_>>();
     broker.append("t", 0, &some(0)).unwrap();
     broker.append("t", 1, &some(50)).unwrap();
     broker.faults().disconnect_next(3);
@@ -170,7 +176,9 @@ fn the_projects_queries_check_and_explain() {
         let output = turnstile().arg("explain").arg(&file).output().unwrap();
         let said = text(&output);
         assert!(output.status.success(), "{said}");
-        for part in ["topic: turnstile", "format: csv", "TUMBLE(size 5 min)", "watermark: event_time"] {
+        for part in
+            ["topic: turnstile", "format: csv", "TUMBLE(size 5 min)", "watermark: event_time"]
+        {
             assert!(said.contains(part), "no `{part}` in\n{said}");
         }
     }

@@ -90,8 +90,13 @@ fn bounded_query(topic: &str) -> String {
 fn compare(raw: &Path, lake: &Path, late: u64) {
     let Some(python) = python() else { return };
     let script = root().join("tests/oracle/turnstile_5min.py");
-    let output =
-        Command::new(python).arg(script).arg(raw).arg(lake).arg(late.to_string()).output().unwrap();
+    let output = Command::new(python)
+        .arg(script)
+        .arg(raw)
+        .arg(lake)
+        .arg(late.to_string())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", text(&output));
 }
 

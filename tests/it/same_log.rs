@@ -69,8 +69,12 @@ fn collected(batches: &[RecordBatch]) -> Result {
     let mut result = Result::new();
     for batch in batches {
         let ends = batch.column(0).as_primitive::<TimestampMicrosecondType>();
-        let keys = arrow::compute::cast(batch.column(1), &arrow::datatypes::DataType::Utf8).unwrap();
-        let (counts, sums) = (batch.column(2).as_primitive::<Int64Type>(), batch.column(3).as_primitive::<Int64Type>());
+        let keys =
+            arrow::compute::cast(batch.column(1), &arrow::datatypes::DataType::Utf8).unwrap();
+        let (counts, sums) = (
+            batch.column(2).as_primitive::<Int64Type>(),
+            batch.column(3).as_primitive::<Int64Type>(),
+        );
         for row in 0..batch.num_rows() {
             let key = (ends.value(row) / 1000, keys.as_string::<i32>().value(row).to_owned());
             let before = result.insert(key.clone(), (counts.value(row), sums.value(row)));

@@ -80,7 +80,12 @@ pub enum Line {
 }
 
 impl Replay {
-    fn file(&mut self, file: &Path, sender: &Sender, stop: &StopSignal) -> Result<(), CliError> {
+    fn file(
+        &mut self,
+        file: &Path,
+        sender: &Sender,
+        stop: &StopSignal,
+    ) -> Result<(), CliError> {
         for (number, line) in (1u64..).zip(open(file)?.lines()) {
             if stop.is_set() {
                 return Ok(());
@@ -89,7 +94,9 @@ impl Replay {
             let line = line.map_err(|e| CliError::World(format!("{}: {e}", place())))?;
             match self.line(&line) {
                 Ok(Line::Nothing) => {}
-                Ok(Line::Reading { id, text }) => sender.send(id.as_bytes(), text.as_bytes())?,
+                Ok(Line::Reading { id, text }) => {
+                    sender.send(id.as_bytes(), text.as_bytes())?
+                }
                 Err(reason) => {
                     self.bad += 1;
                     if self.bad <= TOLD {
@@ -158,7 +165,8 @@ mod tests {
         let header = "C/A,UNIT,SCP,STATION,LINENAME,DIVISION,DATE,TIME,DESC,ENTRIES,EXITS     ";
         assert_eq!(replay.line(header), Ok(Line::Nothing));
         assert_eq!(replay.line(&audit("0007414864,0002518132")), Ok(Line::Nothing));
-        let Ok(Line::Reading { id, text }) = replay.line(&audit("0007414873,0002518136")) else {
+        let Ok(Line::Reading { id, text }) = replay.line(&audit("0007414873,0002518136"))
+        else {
             panic!("the second audit gives a reading");
         };
         let expected = format!(
@@ -166,7 +174,10 @@ mod tests {
         );
         assert_eq!(text, expected);
         assert_eq!(replay.line(&audit("5,7")), Ok(Line::Nothing), "the counter was reset");
-        assert!(matches!(replay.line(&audit("3,5")), Ok(Line::Reading { .. })), "runs backwards");
+        assert!(
+            matches!(replay.line(&audit("3,5")), Ok(Line::Reading { .. })),
+            "runs backwards"
+        );
         assert_eq!((replay.first, replay.resets), (1, 1));
         assert_eq!(replay.line("a,b"), Err("2 fields in place of 11".to_owned()));
         assert_eq!(replay.line(&audit("x,5")), Err("ENTRIES is no number: `x`".to_owned()));

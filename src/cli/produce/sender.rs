@@ -132,11 +132,7 @@ impl Sender {
     }
 }
 
-fn create(
-    properties: &ClientProperties,
-    topic: &str,
-    partitions: i32,
-) -> Result<(), CliError> {
+fn create(properties: &ClientProperties, topic: &str, partitions: i32) -> Result<(), CliError> {
     let failed = |reason: String| CliError::World(format!("making topic `{topic}`: {reason}"));
     let admin: AdminClient<DefaultClientContext> =
         properties.producer_config().create().map_err(|e: KafkaError| failed(e.to_string()))?;

@@ -46,7 +46,12 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
         if told.elapsed() >= Duration::from_secs(5) {
             told = Instant::now();
             let delivered = sender.sent().delivered.load(Ordering::Relaxed);
-            say(&format!("{} of {} made, {} delivered", short(made as f64), short(load.events as f64), short(delivered as f64)));
+            say(&format!(
+                "{} of {} made, {} delivered",
+                short(made as f64),
+                short(load.events as f64),
+                short(delivered as f64)
+            ));
         }
     })?;
     let delivered = sender.finish()?;

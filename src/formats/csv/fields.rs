@@ -20,15 +20,17 @@ pub struct Dialect {
 impl Dialect {
     /// The text from its first row on: behind comments, if there may be any.
     pub fn skip_comments<'a>(&self, text: &'a str) -> &'a str {
+        if !self.comments {
+            return text;
+        }
         let mut rest = text;
-        while self.comments {
+        loop {
             rest = rest.trim_start_matches([' ', '\r', '\n']);
             if !rest.starts_with('#') {
-                break;
+                return rest;
             }
             rest = rest.find(['\r', '\n']).map_or("", |end| &rest[end..]);
         }
-        rest
     }
 
     /// The first row of `text`, if nothing in it is quoted or escaped.

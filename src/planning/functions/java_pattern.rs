@@ -27,8 +27,18 @@ enum Part {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const DAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -183,7 +193,8 @@ impl Part {
             Part::Second { digits } => found.take(number(*digits, 2)?, |f| &mut f.second),
             Part::Fraction { digits } => {
                 let (value, rest) = take_number(text, *digits, *digits)?;
-                let scale = 10u32.checked_pow(9u32.checked_sub(u32::try_from(*digits).ok()?)?)?;
+                let scale =
+                    10u32.checked_pow(9u32.checked_sub(u32::try_from(*digits).ok()?)?)?;
                 found.nanos = value.checked_mul(scale)?;
                 rest
             }
@@ -296,9 +307,16 @@ mod tests {
 
     #[test]
     fn patterns_parse_whole_texts_alone() {
-        let parse = |pattern: &str, text: &str| Pattern::new(pattern).expect(pattern).parse(text);
-        assert_eq!(parse("yyyy/MM/dd HH:mm:ss", "2026/01/01 00:00:01"), Some(at("2026-01-01 00:00:01")));
-        assert_eq!(parse("yyyyMMdd HHmmss", "20240229 235959"), Some(at("2024-02-29 23:59:59")));
+        let parse =
+            |pattern: &str, text: &str| Pattern::new(pattern).expect(pattern).parse(text);
+        assert_eq!(
+            parse("yyyy/MM/dd HH:mm:ss", "2026/01/01 00:00:01"),
+            Some(at("2026-01-01 00:00:01"))
+        );
+        assert_eq!(
+            parse("yyyyMMdd HHmmss", "20240229 235959"),
+            Some(at("2024-02-29 23:59:59"))
+        );
         assert_eq!(parse("yyyy-MM-dd", "2024-02-30"), Some(at("2024-02-29 00:00:00")));
         assert_eq!(parse("yyyy-MM-dd", "2024-2-3"), None);
         assert_eq!(parse("yyyy-MM-dd", "2024-02-03 "), None);

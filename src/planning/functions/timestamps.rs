@@ -49,7 +49,11 @@ fn views(types: &[DataType], from: usize) -> Vec<DataType> {
 }
 
 /// The pattern of a constant argument.
-fn constant_pattern(function: &str, args: &[ColumnarValue], at: usize) -> Result<Option<Pattern>> {
+fn constant_pattern(
+    function: &str,
+    args: &[ColumnarValue],
+    at: usize,
+) -> Result<Option<Pattern>> {
     match args.get(at) {
         None => Ok(None),
         Some(ColumnarValue::Scalar(value)) => match value.try_as_str() {

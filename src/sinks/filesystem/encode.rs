@@ -51,11 +51,9 @@ impl OpenFile {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), String> {
         match self {
             OpenFile::Parquet(writer) => {
-                let batch = RecordBatch::try_new(
-                    bare(&batch.schema()),
-                    batch.columns().to_vec(),
-                )
-                .map_err(|e| e.to_string())?;
+                let batch =
+                    RecordBatch::try_new(bare(&batch.schema()), batch.columns().to_vec())
+                        .map_err(|e| e.to_string())?;
                 writer.write(&batch).map_err(|e| e.to_string())?;
                 if writer.in_progress_size() >= ROW_GROUP_BYTES {
                     writer.flush().map_err(|e| e.to_string())?;

@@ -56,11 +56,12 @@ impl FileFormat {
 const FORMATS: &[&str] = &["csv", "json", "parquet"];
 
 /// Options of Flink's that would leave debris or do nothing here.
-const REFUSED: [(&str, &str); 5] = [
+const REFUSED: [(&str, &str); 6] = [
     ("sink.partition-commit.policy.kind", "a file appears whole, so no marker is needed"),
     ("sink.partition-commit.trigger", "results are visible as soon as they are final"),
     ("sink.partition-commit.delay", "results are visible as soon as they are final"),
     ("compaction.file-size", "set 'sink.rolling-policy.file-size'"),
+    ("parquet.utc-timezone", "a TIMESTAMP is written as wall time, a TIMESTAMP_LTZ in UTC"),
     ("sink.parallelism", "one writer writes each file"),
 ];
 
@@ -69,14 +70,15 @@ pub fn bind(
     mut options: Options,
 ) -> Result<Arc<dyn Sink>, Vec<Diagnostic>> {
     options.take("connector");
-    let location = options.require("path").and_then(|path| match Location::parse(&path.value) {
-        Ok(location) => Some(location),
-        Err(reason) => {
-            let message = format!("`path` cannot be `{}`: {reason}", path.value);
-            options.errors.push(Diagnostic::error(message).at(path.span));
-            None
-        }
-    });
+    let location =
+        options.require("path").and_then(|path| match Location::parse(&path.value) {
+            Ok(location) => Some(location),
+            Err(reason) => {
+                let message = format!("`path` cannot be `{}`: {reason}", path.value);
+                options.errors.push(Diagnostic::error(message).at(path.span));
+                None
+            }
+        });
     let format = format(table, &mut options);
     let default_name = options.take("partition.default-name").map(|v| v.value);
     let file_size = options.bytes("sink.rolling-policy.file-size").unwrap_or(128 << 20);
@@ -123,10 +125,8 @@ fn format(table: &SinkTable<'_>, options: &mut Options) -> Option<FileFormat> {
         return None;
     }
     if name.value == "parquet" {
-        options.take("parquet.utc-timezone");
-        if options.parse("parquet.write.int64.timestamp", "true", |v| (v == "true").then_some(()))
-            .is_some()
-        {}
+        // Timestamps are INT64 always, so only `true` says what is done.
+        options.parse("parquet.write.int64.timestamp", "true", |v| (v == "true").then_some(()));
         return Some(FileFormat::Parquet(compression(options)?));
     }
     let columns: Vec<Column> = table

@@ -57,8 +57,7 @@ impl Partitioner {
             .iter()
             .map(|i| SortField::new(schema.field(*i).data_type().clone()))
             .collect::<Vec<_>>();
-        let converter =
-            if fields.is_empty() { None } else { Some(RowConverter::new(fields)?) };
+        let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields)?) };
         Ok(Self {
             columns: columns.to_vec(),
             names: columns.iter().map(|i| encoded(schema.field(*i).name())).collect(),
@@ -76,7 +75,10 @@ impl Partitioner {
 
     /// The rows of each folder, without the partition columns. The folder ends
     /// in a slash, or is empty.
-    pub fn split(&mut self, batch: &RecordBatch) -> Result<Vec<(Arc<str>, RecordBatch)>, ArrowError> {
+    pub fn split(
+        &mut self,
+        batch: &RecordBatch,
+    ) -> Result<Vec<(Arc<str>, RecordBatch)>, ArrowError> {
         let kept = batch.project(&self.kept)?;
         let Some(converter) = &self.converter else {
             return Ok(vec![("".into(), kept)]);

@@ -43,10 +43,8 @@ impl Location {
                 return Ok(Location::S3 { bucket: bucket.to_owned(), prefix });
             }
         }
-        let local = path
-            .strip_prefix("file://")
-            .or_else(|| path.strip_prefix("file:"))
-            .unwrap_or(path);
+        let local =
+            path.strip_prefix("file://").or_else(|| path.strip_prefix("file:")).unwrap_or(path);
         if local.contains("://") {
             return Err("its scheme is not supported; use file:// or s3://".to_owned());
         }
@@ -136,8 +134,11 @@ impl Store {
 
     async fn put(&self, file: String, bytes: Bytes) -> Result<(), SinkError> {
         let failed = |source| SinkError::Store { path: self.name_of(&file), source };
-        let full =
-            if self.prefix.is_empty() { file.clone() } else { format!("{}/{file}", self.prefix) };
+        let full = if self.prefix.is_empty() {
+            file.clone()
+        } else {
+            format!("{}/{file}", self.prefix)
+        };
         let path = ObjectPath::parse(&full).map_err(|e| failed(e.into()))?;
         self.store.put(&path, PutPayload::from_bytes(bytes)).await.map_err(failed)?;
         match &self.local {

@@ -75,9 +75,10 @@ impl Writer {
         let open = self.open.get_mut(&folder).expect("it was opened");
         open.rows += rows.num_rows() as u64;
         let written = open.file.write(rows);
-        let too_old = i64::try_from(self.sink.rollover_interval.as_millis()).unwrap_or(i64::MAX);
-        let full = open.file.size() >= self.sink.file_size
-            || now - open.opened_at_ms >= too_old;
+        let too_old =
+            i64::try_from(self.sink.rollover_interval.as_millis()).unwrap_or(i64::MAX);
+        let full =
+            open.file.size() >= self.sink.file_size || now - open.opened_at_ms >= too_old;
         written.map_err(|reason| self.failed(&folder, reason))?;
         if full {
             let open = self.open.remove(&folder).expect("it was opened");
@@ -118,10 +119,8 @@ impl Writer {
 
 impl SinkWriter for Writer {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        let parts = self
-            .partitioner
-            .split(batch)
-            .map_err(|e| self.failed("", e.to_string()))?;
+        let parts =
+            self.partitioner.split(batch).map_err(|e| self.failed("", e.to_string()))?;
         parts.into_iter().try_for_each(|(folder, rows)| self.add(folder, &rows))
     }
 

@@ -38,8 +38,7 @@ impl BatchQueue {
     pub fn of<C: ConsumerContext>(consumer: &BaseConsumer<C>, capacity: usize) -> Option<Self> {
         // SAFETY: the client's handle is valid while the consumer lives.
         let queue = unsafe { rd::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
-        (!queue.is_null())
-            .then(|| Self { queue, buffer: Vec::with_capacity(capacity) })
+        (!queue.is_null()).then(|| Self { queue, buffer: Vec::with_capacity(capacity) })
     }
 
     /// Waits at most `wait` for the first message; calls `each` for up to `max`.

@@ -33,10 +33,7 @@ pub struct Kafka {
 }
 
 /// Binds the options of a table with `'connector' = 'kafka'`.
-pub fn bind(
-    table: &SourceTable<'_>,
-    options: Options,
-) -> Result<BoundSource, Vec<Diagnostic>> {
+pub fn bind(table: &SourceTable<'_>, options: Options) -> Result<BoundSource, Vec<Diagnostic>> {
     let bound = options::bind(table, options)?;
     Ok(BoundSource {
         connector: "kafka",
@@ -49,10 +46,8 @@ pub fn bind(
 }
 
 fn metadata() -> Vec<(&'static str, MetadataKey, ColumnType)> {
-    let header = SqlType::Map(
-        Box::new(SqlType::STRING.not_null()),
-        Box::new(SqlType::BYTES.not_null()),
-    );
+    let header =
+        SqlType::Map(Box::new(SqlType::STRING.not_null()), Box::new(SqlType::BYTES.not_null()));
     vec![
         ("topic", MetadataKey::Topic, SqlType::STRING.not_null()),
         ("partition", MetadataKey::Partition, SqlType::Int.not_null()),

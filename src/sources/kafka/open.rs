@@ -108,8 +108,8 @@ impl OpenKafka {
                 }
             }
             Topics::Pattern(pattern) => {
-                let metadata =
-                    self.ask(pattern.as_str(), |client, wait| client.fetch_metadata(None, wait))?;
+                let metadata = self
+                    .ask(pattern.as_str(), |client, wait| client.fetch_metadata(None, wait))?;
                 for topic in metadata.topics().iter().filter(|t| pattern.is_match(t.name())) {
                     found.extend(split_ids(topic.name(), topic.partitions().len()));
                 }
@@ -121,14 +121,14 @@ impl OpenKafka {
     fn partitions_of(&self, topic: &str) -> Result<Vec<SplitId>, SourceError> {
         let metadata =
             self.ask(topic, |client, wait| client.fetch_metadata(Some(topic), wait))?;
-        let missing = || SourceError::TopicMissing {
-            topic: topic.to_owned(),
-            brokers: self.brokers(),
-        };
+        let missing =
+            || SourceError::TopicMissing { topic: topic.to_owned(), brokers: self.brokers() };
         let found = metadata.topics().iter().find(|t| t.name() == topic).ok_or_else(missing)?;
         match found.error().map(RDKafkaErrorCode::from) {
             None => {}
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic,
+            ) => {
                 return Err(missing());
             }
             Some(code) => return Err(self.failed(topic, &KafkaError::MetadataFetch(code))),

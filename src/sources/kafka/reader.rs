@@ -127,10 +127,13 @@ impl KafkaReader {
                 if since.elapsed() < GIVE_UP_AFTER {
                     return Ok(());
                 }
-                Err(self.failed(&topic, format!(
-                    "no answer for {} s ({error}); start again once they are back",
-                    since.elapsed().as_secs()
-                )))
+                Err(self.failed(
+                    &topic,
+                    format!(
+                        "no answer for {} s ({error}); start again once they are back",
+                        since.elapsed().as_secs()
+                    ),
+                ))
             }
         }
     }
@@ -156,7 +159,8 @@ impl KafkaReader {
 
 impl Reading {
     fn new(split: Split, parts: MessageParts) -> Self {
-        let batch = MessagesBuilder::new(Arc::clone(&split.id.topic), split.id.partition, parts);
+        let batch =
+            MessagesBuilder::new(Arc::clone(&split.id.topic), split.id.partition, parts);
         Self {
             id: split.id,
             topic_key: 0,
@@ -282,11 +286,8 @@ impl KafkaReader {
                 let partition = id.as_ref().map_or(-1, |id| id.partition);
                 let reached = self.splits.iter().find(|s| Some(&s.id) == id.as_ref());
                 let offset = reached.map_or(offset, |split| split.next);
-                let bounds = self.consumer.fetch_watermarks(
-                    &topic,
-                    partition,
-                    Duration::from_secs(5),
-                );
+                let bounds =
+                    self.consumer.fetch_watermarks(&topic, partition, Duration::from_secs(5));
                 let (low, high) = bounds.unwrap_or((-1, -1));
                 Err(SourceError::OffsetLost { topic, partition, offset, low, high })
             }
