@@ -1,5 +1,6 @@
 //! Flink's functions: DataFusion's where they mean the same, ours where not.
 
+mod aggregates;
 mod java_pattern;
 mod timestamps;
 
@@ -24,7 +25,7 @@ pub fn scalar_functions(session: &Session) -> Vec<Arc<ScalarUDF>> {
 }
 
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    SessionStateDefaults::default_aggregate_functions()
+    aggregates::all()
 }
 
 pub fn window_functions() -> Vec<Arc<WindowUDF>> {
