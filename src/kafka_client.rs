@@ -1,1 +1,0 @@
-//! Kafka client configuration.
