@@ -113,8 +113,8 @@ pub enum SourceError {
     #[error("no answer from the brokers at {brokers} within {seconds} s: {reason}")]
     Unreachable { brokers: String, seconds: u64, reason: String },
     #[error(
-        "offset {offset} of `{topic}` partition {partition} is not in the log any more \
-         (it holds {low} to {high})"
+        "offset {offset} of `{topic}` partition {partition} is not in the log, \
+         which holds {low} to {high}"
     )]
     OffsetLost { topic: String, partition: i32, offset: i64, low: i64, high: i64 },
     #[error("the brokers at {brokers} do not let us in: {reason}")]

@@ -24,9 +24,9 @@ use crate::formats::MessageParts;
 use crate::kafka_client::is_denial;
 use crate::sources::{OpenSource, SourceError, Split, SplitId, SplitReader};
 
-/// The longest that one question waits before it is asked again: in between,
-/// the client may tell why there is no answer.
-const ASK_AGAIN: Duration = Duration::from_secs(3);
+/// How long a question waits before it is asked again, at first and at most:
+/// in between, the client may tell why there is no answer.
+const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 /// A later look must not hold up the job for long.
 const LATER_LOOK: Duration = Duration::from_secs(2);
 
@@ -319,9 +319,10 @@ impl Asker<'_> {
         mut question: impl FnMut(Duration) -> KafkaResult<T>,
     ) -> Result<T, SourceError> {
         let asked = Instant::now();
+        let (mut wait, longest) = ASK_AGAIN;
         loop {
             let left = self.patience.saturating_sub(asked.elapsed());
-            let error = match question(left.min(ASK_AGAIN)) {
+            let error = match question(left.min(wait)) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -333,6 +334,7 @@ impl Asker<'_> {
             if code.is_some_and(is_denial) {
                 return Err(self.denied(error.to_string()));
             }
+            wait = (wait * 2).min(longest);
             if !code.is_some_and(may_pass) || asked.elapsed() >= self.patience {
                 return Err(self.unanswered(&error));
             }
