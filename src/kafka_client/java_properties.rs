@@ -16,8 +16,7 @@ pub type Pair = (Spanned<String>, Spanned<String>);
 /// # Errors
 /// Every malformed `\u` escape, at its place.
 pub fn parse(text: &str) -> Result<Vec<Pair>, Vec<Diagnostic>> {
-    let mut reader =
-        Reader { text, chars: text.char_indices().peekable(), errors: Vec::new() };
+    let mut reader = Reader { text, chars: text.char_indices().peekable(), errors: Vec::new() };
     let mut pairs = Vec::new();
     while reader.skip_to_name() {
         let name = reader.token(|c| matches!(c, '=' | ':') || is_blank(c));
@@ -56,7 +55,9 @@ impl Reader<'_> {
         loop {
             match self.peek() {
                 None => return false,
-                Some('#' | '!') => while self.chars.next_if(|(_, c)| !is_line_end(*c)).is_some() {},
+                Some('#' | '!') => {
+                    while self.chars.next_if(|(_, c)| !is_line_end(*c)).is_some() {}
+                }
                 Some(c) if is_blank(c) || is_line_end(c) => {
                     self.chars.next();
                 }

@@ -204,13 +204,14 @@ impl<'a> Reading<'a> {
             Some((_, Rule::To(scope, to, convert))) => {
                 self.translate(name, &value, *scope, to, *convert);
             }
-            Some((_, Rule::Own(own))) => self.own(*own, name, value),
+            Some((_, Rule::Own(own))) => self.own(*own, name, &value),
             Some((known, Rule::Security)) => {
                 self.security.insert(known, value);
             }
             Some((_, Rule::NoEffect(_))) => {}
             Some((_, Rule::Refused(hint))) => {
-                let message = format!("property `{}{}` is not supported", self.prefix, name.value);
+                let message =
+                    format!("property `{}{}` is not supported", self.prefix, name.value);
                 self.errors.push(Diagnostic::error(message).at(name.span).hint(*hint));
             }
             None => self.librdkafka(name, &value),
@@ -252,21 +253,23 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn own(&mut self, own: Own, name: &Spanned<String>, value: Spanned<String>) {
+    fn own(&mut self, own: Own, name: &Spanned<String>, value: &Spanned<String>) {
         let properties = &mut self.properties;
         let text = value.value.trim();
         match own {
-            Own::BootstrapServers => properties.bootstrap_servers = text.to_owned(),
-            Own::GroupId => properties.group_id = Some(text.to_owned()).filter(|g| !g.is_empty()),
+            Own::BootstrapServers => text.clone_into(&mut properties.bootstrap_servers),
+            Own::GroupId => {
+                properties.group_id = Some(text.to_owned()).filter(|g| !g.is_empty())
+            }
             Own::OffsetReset => match text.to_lowercase().as_str() {
                 "earliest" => properties.offset_reset = OffsetReset::Earliest,
                 "latest" => properties.offset_reset = OffsetReset::Latest,
                 "none" => properties.offset_reset = OffsetReset::None,
-                _ => self.wrong_value(name, &value, "expected earliest, latest or none"),
+                _ => self.wrong_value(name, value, "expected earliest, latest or none"),
             },
             Own::ApiTimeout => match text.parse() {
                 Ok(millis) => properties.api_timeout = Some(Duration::from_millis(millis)),
-                Err(_) => self.wrong_value(name, &value, "expected milliseconds"),
+                Err(_) => self.wrong_value(name, value, "expected milliseconds"),
             },
         }
     }
@@ -331,7 +334,9 @@ fn probe(name: &str, value: &str) -> Probe {
     config.set(name, value);
     match config.create_native_config() {
         Ok(_) => Probe::Fine,
-        Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => Probe::Unknown,
+        Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
+            Probe::Unknown
+        }
         // librdkafka's reason repeats the value.
         Err(_) if names::is_secret(name) => Probe::Invalid("refused by librdkafka".to_owned()),
         Err(error) => Probe::Invalid(creation_error(&error)),

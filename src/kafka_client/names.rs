@@ -56,13 +56,11 @@ impl Convert {
     /// `None` where the value is of the wrong kind.
     pub fn apply(self, value: &str) -> Option<String> {
         match self {
-            Text => Some(value.to_owned()),
-            Lower => Some(value.to_lowercase()),
             OrDefault if value == "-1" => Some("0".to_owned()),
-            OrDefault => Some(value.to_owned()),
+            Text | OrDefault => Some(value.to_owned()),
             Kilobytes => Some(value.parse::<u64>().ok()?.div_ceil(1024).max(1).to_string()),
             Convert::EmptyIsNone if value.is_empty() => Some("none".to_owned()),
-            Convert::EmptyIsNone => Some(value.to_lowercase()),
+            Lower | Convert::EmptyIsNone => Some(value.to_lowercase()),
             Convert::Acks => Some(if value == "all" { "-1" } else { value }.to_owned()),
         }
     }
@@ -238,7 +236,8 @@ mod tests {
     fn every_rule_names_a_property_that_librdkafka_has() {
         for (name, rule) in RULES {
             if let To(_, to, _) = rule {
-                let known = !matches!(super::super::probe(to, ""), super::super::Probe::Unknown);
+                let known =
+                    !matches!(super::super::probe(to, ""), super::super::Probe::Unknown);
                 assert!(known, "{name} goes to {to}");
             }
         }

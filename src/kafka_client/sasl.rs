@@ -29,7 +29,8 @@ pub fn translate(
     if !wanted {
         // In silence, a login that is never made would be worse than an error.
         if let Some(unused) = mechanism.or(jaas) {
-            let message = format!("SASL is set up, but `{prefix}security.protocol` does not use it");
+            let message =
+                format!("SASL is set up, but `{prefix}security.protocol` does not use it");
             let hint = "set `security.protocol` = `SASL_SSL` (or `SASL_PLAINTEXT`)";
             errors.push(Diagnostic::error(message).at(unused.span).hint(hint));
         }

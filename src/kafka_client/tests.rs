@@ -61,8 +61,11 @@ fn java_names_become_librdkafkas() {
 
 #[test]
 fn what_we_act_on_ourselves_is_kept_apart() {
-    let given =
-        [("group.id", "g"), ("auto.offset.reset", "earliest"), ("default.api.timeout.ms", "900")];
+    let given = [
+        ("group.id", "g"),
+        ("auto.offset.reset", "earliest"),
+        ("default.api.timeout.ms", "900"),
+    ];
     let properties = read(&given).unwrap();
     assert_eq!(properties.group_id(), Some("g"));
     assert_eq!(properties.offset_reset(), OffsetReset::Earliest);
@@ -123,12 +126,16 @@ fn pem_stores_become_files_of_librdkafka() {
         ("ssl.endpoint.identification.algorithm", ""),
     ];
     assert_eq!(consumer(&stores, "ssl.ca.location").as_deref(), Some("/etc/ca.pem"));
-    assert_eq!(consumer(&stores, "ssl.certificate.location").as_deref(), Some("/etc/client.pem"));
+    assert_eq!(
+        consumer(&stores, "ssl.certificate.location").as_deref(),
+        Some("/etc/client.pem")
+    );
     assert_eq!(consumer(&stores, "ssl.key.location").as_deref(), Some("/etc/client.pem"));
     assert_eq!(consumer(&stores, "ssl.key.password").as_deref(), Some("k"));
     let name = "ssl.endpoint.identification.algorithm";
     assert_eq!(consumer(&stores, name).as_deref(), Some("none"));
-    let inline = [("ssl.truststore.type", "PEM"), ("ssl.truststore.certificates", "-----BEGIN")];
+    let inline =
+        [("ssl.truststore.type", "PEM"), ("ssl.truststore.certificates", "-----BEGIN")];
     assert_eq!(consumer(&inline, "ssl.ca.pem").as_deref(), Some("-----BEGIN"));
 }
 

@@ -48,7 +48,12 @@ impl Stores<'_> {
             }
         }
         if let Some(certificates) = self.given.get("ssl.truststore.certificates") {
-            self.inline("ssl.truststore.certificates", "ssl.truststore.type", kind, certificates);
+            self.inline(
+                "ssl.truststore.certificates",
+                "ssl.truststore.type",
+                kind,
+                certificates,
+            );
             self.found.push(("ssl.ca.pem", certificates.value.clone()));
         }
         self.no_password_of_pem("ssl.truststore.password", kind);

@@ -77,7 +77,12 @@ impl<C: ConsumerContext> BatchQueue<C> {
     }
 
     /// Begins to fetch a partition.
-    pub fn start(&mut self, topic: &Arc<str>, partition: i32, offset: i64) -> Result<(), String> {
+    pub fn start(
+        &mut self,
+        topic: &Arc<str>,
+        partition: i32,
+        offset: i64,
+    ) -> Result<(), String> {
         let handle = self.topic(topic)?;
         // SAFETY: topic and queue are of this client and alive.
         let status = unsafe {
@@ -129,7 +134,12 @@ impl<C: ConsumerContext> BatchQueue<C> {
 
     /// Shows up to `max` queued messages and events to `see`, in order within
     /// a partition. Waits at most `wait` for the first. Returns how many.
-    pub fn take(&mut self, max: usize, wait: Duration, mut see: impl FnMut(Taken<'_>)) -> usize {
+    pub fn take(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        mut see: impl FnMut(Taken<'_>),
+    ) -> usize {
         if self.fill(max, 0) == 0 {
             // The call returns only when it is full or its time is up: for the
             // first alone, it is asked for one.
@@ -215,7 +225,9 @@ impl Taken<'_> {
 
     /// librdkafka's words about an event.
     pub fn event_text(&self) -> String {
-        self.payload().map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default()
+        self.payload()
+            .map(|text| String::from_utf8_lossy(text).into_owned())
+            .unwrap_or_default()
     }
 
     pub fn payload(&self) -> Option<&[u8]> {
@@ -245,8 +257,7 @@ impl Taken<'_> {
     pub fn headers(&self) -> Vec<Header> {
         let mut headers = ptr::null_mut();
         // SAFETY: the message is valid; the headers stay the message's own.
-        let code =
-            unsafe { native::rd_kafka_message_headers(self.0, &raw mut headers) };
+        let code = unsafe { native::rd_kafka_message_headers(self.0, &raw mut headers) };
         if code.is_error() || headers.is_null() {
             return Vec::new();
         }

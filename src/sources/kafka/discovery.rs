@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::KafkaSource;
@@ -29,6 +30,9 @@ use crate::sources::{OpenSource, SourceError, Split, SplitId, SplitReader};
 const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 /// A later look must not hold up the job for long.
 const LATER_LOOK: Duration = Duration::from_secs(2);
+
+/// A topic's name and its partitions.
+type Topic = (Arc<str>, Vec<i32>);
 
 /// A connected Kafka table.
 pub struct OpenKafka {
@@ -67,7 +71,9 @@ impl OpenKafka {
     fn later_look(&self, known: &BTreeSet<SplitId>) -> Result<Vec<Split>, SourceError> {
         let asker = self.asker(LATER_LOOK);
         match self.new_partitions(&asker, known) {
-            Err(error @ (SourceError::Unreachable { .. } | SourceError::TopicMissing { .. })) => {
+            Err(
+                error @ (SourceError::Unreachable { .. } | SourceError::TopicMissing { .. }),
+            ) => {
                 tracing::warn!(%error, "no look for new partitions this time");
                 Ok(Vec::new())
             }
@@ -87,8 +93,8 @@ impl OpenKafka {
                 if known.contains(&id) {
                     continue;
                 }
-                let (start, _) =
-                    asker.ask(|within| self.client.fetch_watermarks(&topic, partition, within))?;
+                let (start, _) = asker
+                    .ask(|within| self.client.fetch_watermarks(&topic, partition, within))?;
                 tracing::info!(topic = &*id.topic, partition, start, "new partition");
                 splits.push(Split { id, start, stop: None });
             }
@@ -97,7 +103,7 @@ impl OpenKafka {
     }
 
     /// The topics of the table with their partitions.
-    fn partitions(&self, asker: &Asker<'_>) -> Result<Vec<(Arc<str>, Vec<i32>)>, SourceError> {
+    fn partitions(&self, asker: &Asker<'_>) -> Result<Vec<Topic>, SourceError> {
         match &self.source.topics {
             Topics::List(names) => {
                 let each = names.iter().map(|name| {
@@ -119,7 +125,7 @@ impl OpenKafka {
         &self,
         asker: &Asker<'_>,
         topic: Option<&str>,
-    ) -> Result<Vec<(Arc<str>, Vec<i32>)>, SourceError> {
+    ) -> Result<Vec<Topic>, SourceError> {
         let metadata = asker.ask(|within| self.client.fetch_metadata(topic, within))?;
         let mut found = Vec::new();
         for topic in metadata.topics() {
@@ -134,7 +140,7 @@ impl OpenKafka {
                 }
                 _ => {
                     let mut partitions: Vec<i32> =
-                        topic.partitions().iter().map(|p| p.id()).collect();
+                        topic.partitions().iter().map(MetadataPartition::id).collect();
                     partitions.sort_unstable();
                     found.push((Arc::from(topic.name()), partitions));
                 }
@@ -147,7 +153,8 @@ impl OpenKafka {
     fn missing(&self, topic: &str) -> SourceError {
         let asker = self.asker(LATER_LOOK);
         let all = asker.ask(|within| self.client.fetch_metadata(None, within));
-        let near = all.ok().and_then(|all| near(topic, all.topics().iter().map(|t| t.name())));
+        let near =
+            all.ok().and_then(|all| near(topic, all.topics().iter().map(MetadataTopic::name)));
         let brokers = asker.brokers.to_owned();
         SourceError::TopicMissing { topic: topic.to_owned(), brokers, near }
     }
@@ -165,8 +172,7 @@ impl OpenKafka {
             Some(group) if wants => self.committed(asker, group, topic, partitions)?,
             _ => BTreeMap::new(),
         };
-        let at_startup =
-            self.at_time(asker, topic, partitions, source.startup.timestamp())?;
+        let at_startup = self.at_time(asker, topic, partitions, source.startup.timestamp())?;
         let at_bound = self.at_time(asker, topic, partitions, source.bounded.timestamp())?;
         let mut splits = Vec::new();
         for &partition in partitions {
@@ -240,8 +246,7 @@ impl OpenKafka {
         let client = self.source.group_client(group)?;
         let asker = Asker { client: &client, ..*asker };
         let list = list(topic, partitions, Offset::Invalid);
-        let answer =
-            asker.ask(|within| client.committed_offsets(list.clone(), within))?;
+        let answer = asker.ask(|within| client.committed_offsets(list.clone(), within))?;
         Ok(offsets(&answer))
     }
 
@@ -255,8 +260,7 @@ impl OpenKafka {
     ) -> Result<BTreeMap<i32, i64>, SourceError> {
         let Some(at_ms) = at_ms else { return Ok(BTreeMap::new()) };
         let list = list(topic, partitions, Offset::Offset(at_ms));
-        let answer =
-            asker.ask(|within| self.client.offsets_for_times(list.clone(), within))?;
+        let answer = asker.ask(|within| self.client.offsets_for_times(list.clone(), within))?;
         Ok(offsets(&answer))
     }
 }
@@ -296,7 +300,6 @@ fn list(topic: &str, partitions: &[i32], offset: Offset) -> TopicPartitionList {
     }
     list
 }
-
 
 /// The offsets that are numbers.
 fn offsets(list: &TopicPartitionList) -> BTreeMap<i32, i64> {

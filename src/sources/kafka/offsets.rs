@@ -149,7 +149,8 @@ pub fn parse_specific(text: &str) -> Option<BTreeMap<i32, i64>> {
     let mut offsets = BTreeMap::new();
     for entry in text.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
         let (partition, offset) = entry.split_once(',')?;
-        let partition: i32 = partition.trim().strip_prefix("partition:")?.trim().parse().ok()?;
+        let partition: i32 =
+            partition.trim().strip_prefix("partition:")?.trim().parse().ok()?;
         let offset: i64 = offset.trim().strip_prefix("offset:")?.trim().parse().ok()?;
         if partition < 0 || offset < 0 || offsets.insert(partition, offset).is_some() {
             return None;
@@ -162,8 +163,13 @@ pub fn parse_specific(text: &str) -> Option<BTreeMap<i32, i64>> {
 mod tests {
     use super::*;
 
-    const FACTS: Facts =
-        Facts { low: 10, high: 50, committed: Some(20), at_startup: Some(30), at_bound: Some(40) };
+    const FACTS: Facts = Facts {
+        low: 10,
+        high: 50,
+        committed: Some(20),
+        at_startup: Some(30),
+        at_bound: Some(40),
+    };
     const BARE: Facts =
         Facts { low: 10, high: 50, committed: None, at_startup: None, at_bound: None };
 
@@ -218,7 +224,9 @@ mod tests {
     fn specific_offsets_read_as_in_flink() {
         let read = parse_specific("partition:0,offset:42;partition:1,offset:300");
         assert_eq!(read, Some(BTreeMap::from([(0, 42), (1, 300)])));
-        for wrong in ["", "0:42", "partition:0", "partition:0,offset:-1", "partition:x,offset:1"] {
+        for wrong in
+            ["", "0:42", "partition:0", "partition:0,offset:-1", "partition:x,offset:1"]
+        {
             assert_eq!(parse_specific(wrong), None, "{wrong}");
         }
         assert_eq!(parse_specific("partition:0,offset:1;partition:0,offset:2"), None);

@@ -31,8 +31,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("scan.watermark.alignment.max-drift", ALIGNMENT),
     ("scan.watermark.alignment.update-interval", ALIGNMENT),
 ];
-const ALIGNMENT: &str =
-    "leave it out: each partition has a watermark of its own, and one that runs ahead makes \
+const ALIGNMENT: &str = "leave it out: each partition has a watermark of its own, and one that runs ahead makes \
      no rows of another late";
 
 /// `None` only if something was wrong, which is then in `options.errors`.
@@ -40,9 +39,8 @@ pub fn take_source(options: &mut Options) -> Option<KafkaSource> {
     let topics = topics(options);
     let startup = startup(options);
     let bounded = bounded(options);
-    let discovery = options.parse("scan.topic-partition-discovery.interval", INTERVAL, |v| {
-        parse_duration(v)
-    });
+    let discovery = options
+        .parse("scan.topic-partition-discovery.interval", INTERVAL, |v| parse_duration(v));
     options.parse("scan.watermark.emit.strategy", "on-event or on-periodic", |v| {
         // A row's watermark is never later than the row: both are kept.
         matches!(v.to_lowercase().as_str(), "on-event" | "on-periodic").then_some(())
@@ -101,8 +99,13 @@ fn topics(options: &mut Options) -> Option<Topics> {
         (None, Some(pattern)) => match Topics::pattern(&pattern.value) {
             Ok(topics) => Some(topics),
             Err(error) => {
-                let message = format!("`topic-pattern` is no regular expression: {error}");
-                options.errors.push(Diagnostic::error(message).at(pattern.span));
+                // The last line says what; those before draw the pattern.
+                let error = error.to_string();
+                let reason = error.lines().last().unwrap_or_default();
+                let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+                let message = "option `topic-pattern` is no regular expression";
+                let diagnostic = Diagnostic::error(message).at(pattern.span).label(reason);
+                options.errors.push(diagnostic);
                 None
             }
         },
@@ -222,7 +225,8 @@ fn one_topic(
     startup: &Startup,
     bounded: &Bounded,
 ) -> Option<()> {
-    let specific = matches!(startup, Startup::Specific(_)) || matches!(bounded, Bounded::Specific(_));
+    let specific =
+        matches!(startup, Startup::Specific(_)) || matches!(bounded, Bounded::Specific(_));
     if !specific || topics.single().is_some() {
         return Some(());
     }

@@ -211,10 +211,7 @@ impl SplitReader for KafkaReader {
         }
         self.check_connections(messages)?;
         self.settle();
-        Ok(Polled {
-            data: self.sorter.batches(),
-            finished: std::mem::take(&mut self.finished),
-        })
+        Ok(Polled { data: self.sorter.batches(), finished: std::mem::take(&mut self.finished) })
     }
 }
 
@@ -304,8 +301,7 @@ impl Reading {
     ) {
         let (id, last_size) = (&self.id, self.last_size);
         let builder = self.builder.get_or_insert_with(|| {
-            let mut builder =
-                MessagesBuilder::new(Arc::clone(&id.topic), id.partition, parts);
+            let mut builder = MessagesBuilder::new(Arc::clone(&id.topic), id.partition, parts);
             builder.reserve(last_size.0, last_size.1);
             builder
         });

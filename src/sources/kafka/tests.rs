@@ -74,8 +74,8 @@ fn modes_take_their_own_options() {
     assert_eq!(source.discovery_interval, None);
     let text = least("scan.startup.mode=timestamp").unwrap_err();
     assert!(text.contains("`scan.startup.timestamp-millis` is missing"), "{text}");
-    let text =
-        least("scan.startup.mode=earliest-offset\nscan.startup.timestamp-millis=1").unwrap_err();
+    let text = least("scan.startup.mode=earliest-offset\nscan.startup.timestamp-millis=1")
+        .unwrap_err();
     assert!(text.contains("`scan.startup.timestamp-millis` has no effect"), "{text}");
 }
 
@@ -92,6 +92,16 @@ fn mistakes_come_together_each_at_its_place() {
     assert!(text.contains("there is a worker for each core"), "{text}");
     assert!(text.contains("did you mean `scan.startup.mode`?"), "{text}");
     assert!(text.contains("`properties.bootstrap.servers` is missing"), "{text}");
+}
+
+#[test]
+fn a_pattern_that_is_none_says_why() {
+    let text = source(
+        "topic-pattern=ev(\nproperties.bootstrap.servers=k:9092\n\
+         scan.startup.mode=earliest-offset",
+    )
+    .unwrap_err();
+    assert!(text.contains("^^^ unclosed group"), "{text}");
 }
 
 #[test]
@@ -116,10 +126,8 @@ fn discovery_can_be_off_and_options_of_the_sink_are_no_mistake() {
 }
 
 fn columns(names: &[&str]) -> Vec<Column> {
-    let column = |name: &&str| Column {
-        name: (*name).to_owned(),
-        ty: SqlType::BigInt.nullable(),
-    };
+    let column =
+        |name: &&str| Column { name: (*name).to_owned(), ty: SqlType::BigInt.nullable() };
     names.iter().map(column).collect()
 }
 
@@ -164,12 +172,8 @@ fn key_options_that_contradict_each_other_are_refused() {
 #[test]
 fn an_unknown_format_is_one_error_and_not_its_options_too() {
     let all = columns(&["v"]);
-    let table = SourceTable {
-        name: "t",
-        name_span: Span::default(),
-        columns: &all,
-        time_zone: "UTC",
-    };
+    let table =
+        SourceTable { name: "t", name_span: Span::default(), columns: &all, time_zone: "UTC" };
     let text = format!("{LEAST}scan.startup.mode=earliest-offset\nformat=jsn\njsn.x=1");
     let errors = bind(&table, options(&text)).unwrap_err();
     assert_eq!(errors.len(), 1);

@@ -9,7 +9,10 @@ use crate::diagnostics::closest;
 pub enum Topics {
     List(Vec<String>),
     /// Matches whole names.
-    Pattern { text: String, regex: Regex },
+    Pattern {
+        text: String,
+        regex: Regex,
+    },
 }
 
 /// Kafka's own, which a pattern never means.
@@ -47,7 +50,9 @@ impl Topics {
     pub fn matches(&self, topic: &str) -> bool {
         match self {
             Topics::List(names) => names.iter().any(|name| name == topic),
-            Topics::Pattern { regex, .. } => !INTERNAL.contains(&topic) && regex.is_match(topic),
+            Topics::Pattern { regex, .. } => {
+                !INTERNAL.contains(&topic) && regex.is_match(topic)
+            }
         }
     }
 }
