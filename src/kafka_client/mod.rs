@@ -22,6 +22,7 @@ use std::fmt;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaConfRes;
 
@@ -113,6 +114,13 @@ impl ClientProperties {
     fn config(&self, side: Scope) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap_servers);
+        // What of it is shown is for whoever receives the log to say.
+        let debugging = self.settings.contains_key("debug");
+        config.set_log_level(if debugging {
+            RDKafkaLogLevel::Debug
+        } else {
+            RDKafkaLogLevel::Info
+        });
         for (name, value) in DEFAULTS {
             self.set_default(&mut config, name, value);
         }

@@ -163,9 +163,8 @@ impl Generator {
             Kind::Number(range) => numbers(ty, *range, count),
             Kind::Boolean => {
                 let mut rng = rand::rng();
-                Arc::new(BooleanArray::from_iter(
-                    (0..count).map(|_| Some(rng.random::<bool>())),
-                ))
+                let values = (0..count).map(|_| Some(rng.random::<bool>()));
+                Arc::new(values.collect::<BooleanArray>())
             }
             Kind::Text(lengths) => texts(ty, *lengths, count),
             Kind::Now => now(ty, now_ms, count),
@@ -311,16 +310,12 @@ fn times(ty: &DataType, past: Duration, now_ms: i64, count: usize) -> ArrayRef {
     let past_ms = i64::try_from(past.as_millis()).unwrap_or(i64::MAX);
     let mut rng = rand::rng();
     let values = (0..count).map(|_| now_ms.saturating_sub(rng.random_range(0..=past_ms)));
-    match unit {
-        TimeUnit::Nanosecond => {
-            let values =
-                TimestampNanosecondArray::from_iter_values(values.map(|v| v * 1_000_000));
-            Arc::new(values.with_timezone_opt(zone.clone()))
-        }
-        _ => {
-            let values = TimestampMicrosecondArray::from_iter_values(values.map(|v| v * 1_000));
-            Arc::new(values.with_timezone_opt(zone.clone()))
-        }
+    if *unit == TimeUnit::Nanosecond {
+        let values = TimestampNanosecondArray::from_iter_values(values.map(|v| v * 1_000_000));
+        Arc::new(values.with_timezone_opt(zone.clone()))
+    } else {
+        let values = TimestampMicrosecondArray::from_iter_values(values.map(|v| v * 1_000));
+        Arc::new(values.with_timezone_opt(zone.clone()))
     }
 }
 

@@ -39,10 +39,10 @@ pub fn take_source(options: &mut Options) -> Option<KafkaSource> {
     let topics = topics(options);
     let startup = startup(options);
     let bounded = bounded(options);
-    let discovery = options
-        .parse("scan.topic-partition-discovery.interval", INTERVAL, |v| parse_duration(v));
+    let discovery =
+        options.parse("scan.topic-partition-discovery.interval", INTERVAL, parse_duration);
     options.parse("scan.watermark.emit.strategy", "on-event or on-periodic", |v| {
-        // A row's watermark is never later than the row: both are kept.
+        // A partition's watermark is known at every row, which both ask for.
         matches!(v.to_lowercase().as_str(), "on-event" | "on-periodic").then_some(())
     });
     for option in OF_THE_SINK {
