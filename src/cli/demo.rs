@@ -9,12 +9,13 @@ use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::produce::{Load, Sender, produce_readings};
+use super::produce::{Load, Sender, produce_readings, property};
 use super::progress::{Progress, short};
 use super::settings::Settings;
 use super::signals::stop_on_signals;
 use super::{CliError, answer, run, say, script};
-use crate::broker::EmbeddedBroker;
+use crate::broker::{EmbeddedBroker, KEEPS_NOTHING};
+use crate::diagnostics::Span;
 use crate::engine::{Status, StopSignal};
 use crate::kafka_client::ClientProperties;
 
@@ -52,7 +53,7 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
     let broker = EmbeddedBroker::start()
         .map_err(|e| CliError::World(format!("starting the embedded broker: {e}")))?;
     let address = broker.address();
-    say(&format!("Kafka broker inside this process on {address}; it keeps nothing"));
+    say(&format!("Kafka broker on {address}. {KEEPS_NOTHING}"));
     let lake_url = format!("file://{}", lake.display());
     let env = |name: &str| match name {
         "KAFKA_BOOTSTRAP" => Some(address.clone()),
@@ -95,10 +96,9 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
 }
 
 fn connect(address: &str) -> Result<Sender, CliError> {
-    let mut properties = ClientProperties::default();
-    for (key, value) in [("bootstrap.servers", address), ("linger.ms", "5")] {
-        properties.add(key, value).map_err(|e| CliError::Bug(e.to_string()))?;
-    }
+    let pairs = [property("bootstrap.servers", address), property("linger.ms", "5")];
+    let properties = ClientProperties::from_pairs(pairs, "", Span::default())
+        .map_err(|errors| CliError::Bug(format!("{errors:?}")))?;
     Sender::connect(&properties, "turnstile", PARTITIONS)
 }
 

@@ -15,7 +15,7 @@ use super::error::EngineError;
 use super::ops::{batch, evaluate};
 use super::rows::Rows;
 use super::watermark::{self, judged_by};
-use crate::formats::{DecodeError, Decoded, Decoder, Messages, OnError};
+use crate::formats::{DecodeError, Decoded, Decoder, Messages, OnError, TimestampType};
 use crate::planning::pipeline::{Job, NullEventTime, Scan, ScanColumn, ScanFormat};
 use crate::sources::{Data, MetadataKey, SplitId};
 
@@ -253,9 +253,17 @@ fn metadata(key: MetadataKey, messages: &Messages, rows: &[u32]) -> ArrayRef {
             let times = each.map(|i| messages.timestamps[i]).collect::<Vec<_>>();
             Arc::new(TimestampMillisecondArray::from(times).with_timezone("UTC"))
         }
-        MetadataKey::LeaderEpoch => Arc::new(Int32Array::new_null(rows.len())),
+        MetadataKey::LeaderEpoch => {
+            let epochs = each.map(|i| messages.stamp(i).leader_epoch);
+            Arc::new(epochs.collect::<Int32Array>())
+        }
         MetadataKey::TimestampType => {
-            Arc::new(each.map(|_| Some("CreateTime")).collect::<StringViewArray>())
+            let types = each.map(|i| match messages.stamp(i).timestamp_type {
+                TimestampType::NoTimestampType => Some("NoTimestampType"),
+                TimestampType::CreateTime => Some("CreateTime"),
+                TimestampType::LogAppendTime => Some("LogAppendTime"),
+            });
+            Arc::new(types.collect::<StringViewArray>())
         }
         MetadataKey::Headers => headers(messages, rows),
     }

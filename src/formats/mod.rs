@@ -44,6 +44,26 @@ pub struct Messages {
     pub keys: Option<Vec<Slot>>,
     /// Present only if they were asked for.
     pub headers: Option<Vec<Vec<Header>>>,
+    /// What whole runs of messages have in common, each with the index of its
+    /// first message, ascending; see [`Messages::stamp`].
+    pub stamps: Vec<(u32, Stamp)>,
+}
+
+/// What a broker noted beside a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp {
+    /// `None` where the broker does not know it.
+    pub leader_epoch: Option<i32>,
+    pub timestamp_type: TimestampType,
+}
+
+/// Who set a message's timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimestampType {
+    NoTimestampType,
+    #[default]
+    CreateTime,
+    LogAppendTime,
 }
 
 /// A range of a [`Messages`] buffer, or nothing: a null payload (a tombstone)
@@ -97,6 +117,12 @@ impl Messages {
         let slot = self.keys.as_ref()?[i];
         slot.range().map(|r| &self.bytes[r])
     }
+
+    /// What the broker noted beside message `i`.
+    pub fn stamp(&self, i: usize) -> Stamp {
+        let after = self.stamps.partition_point(|(first, _)| *first as usize <= i);
+        after.checked_sub(1).map_or_else(Stamp::default, |run| self.stamps[run].1)
+    }
 }
 
 /// Collects messages of one partition; see [`Messages`].
@@ -110,6 +136,7 @@ pub struct MessagesBuilder {
     timestamps: Vec<i64>,
     keys: Option<Vec<Slot>>,
     headers: Option<Vec<Vec<Header>>>,
+    stamps: Vec<(u32, Stamp)>,
 }
 
 /// What a plan reads of a message besides its payload.
@@ -130,6 +157,7 @@ impl MessagesBuilder {
             timestamps: Vec::new(),
             keys: parts.keys.then(Vec::new),
             headers: parts.headers.then(Vec::new),
+            stamps: Vec::new(),
         }
     }
 
@@ -175,6 +203,14 @@ impl MessagesBuilder {
         }
     }
 
+    /// Says what the broker noted beside the messages pushed from now on.
+    pub fn stamp(&mut self, stamp: Stamp) {
+        if self.stamps.last().is_none_or(|(_, last)| *last != stamp) {
+            let first = u32::try_from(self.len()).expect("fewer messages than bytes");
+            self.stamps.push((first, stamp));
+        }
+    }
+
     fn append(&mut self, bytes: Option<&[u8]>) -> Slot {
         let Some(bytes) = bytes else { return Slot::NULL };
         let start = self.bytes.len();
@@ -192,6 +228,7 @@ impl MessagesBuilder {
             timestamps: self.timestamps,
             keys: self.keys,
             headers: self.headers,
+            stamps: self.stamps,
         }
     }
 }

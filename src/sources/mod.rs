@@ -4,6 +4,7 @@
 //! opens it, asks which splits there are, spreads them over its workers, and
 //! each worker reads its splits through a [`SplitReader`].
 
+mod datagen;
 mod kafka;
 pub mod replay;
 
@@ -105,15 +106,25 @@ pub enum Data {
 /// What the world did to a source.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    #[error("topic `{topic}` does not exist on {brokers}")]
-    TopicMissing { topic: String, brokers: String },
+    #[error(
+        "topic `{topic}` does not exist on {brokers}{}",
+        .near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+    )]
+    TopicMissing { topic: String, brokers: String, near: Option<String> },
     #[error("no answer from the brokers at {brokers} within {seconds} s: {reason}")]
     Unreachable { brokers: String, seconds: u64, reason: String },
     #[error(
-        "offset {offset} of `{topic}` partition {partition} is not in the log any more \
-         (it holds {low} to {high})"
+        "offset {offset} of `{topic}` partition {partition} is not in the log, \
+         which holds {low} to {high}"
     )]
     OffsetLost { topic: String, partition: i32, offset: i64, low: i64, high: i64 },
+    #[error("the brokers at {brokers} do not let us in: {reason}")]
+    Denied { brokers: String, reason: String },
+    #[error(
+        "group `{group}` has no committed offset of `{topic}` partition {partition}; set \
+         `properties.auto.offset.reset` to earliest or latest, or choose another {mode}"
+    )]
+    NothingCommitted { group: String, topic: String, partition: i32, mode: &'static str },
     #[error("reading `{topic}` from {brokers}: {reason}")]
     Read { topic: String, brokers: String, reason: String },
     #[error("client configuration: {0}")]
@@ -167,7 +178,7 @@ pub struct BoundFormat {
 }
 
 /// The connectors that can be read from.
-pub const CONNECTORS: &[&str] = &["kafka"];
+pub const CONNECTORS: &[&str] = &["datagen", "kafka"];
 
 /// Binds a table's options to its connector and format. No I/O.
 ///
@@ -181,6 +192,7 @@ pub fn bind(
         return Err(options.errors);
     };
     match connector.value.as_str() {
+        "datagen" => datagen::bind(table, options),
         "kafka" => kafka::bind(table, options),
         other => {
             let diagnostic = Diagnostic::error(format!("unknown connector `{other}`"))

@@ -7,7 +7,8 @@ mod turnstile;
 use std::path::PathBuf;
 
 use super::CliError;
-use crate::kafka_client::ClientProperties;
+use crate::diagnostics::{SourceFile, Span, Spanned};
+use crate::kafka_client::{ClientProperties, parse_java_properties};
 pub use sender::Sender;
 pub use turnstile::{Load, produce_readings};
 
@@ -23,6 +24,14 @@ pub fn execute(command: &Command) -> Result<(), CliError> {
         Command::Turnstile(args) => turnstile::execute(args),
         Command::Csv(args) => csv::execute(args),
     }
+}
+
+const SERVERS: &str = "bootstrap.servers";
+
+/// A property that stands in no file.
+pub fn property(key: &str, value: &str) -> (Spanned<String>, Spanned<String>) {
+    let nowhere = Span::default();
+    (Spanned::new(key.to_owned(), nowhere), Spanned::new(value.to_owned(), nowhere))
 }
 
 /// Which cluster and topic.
@@ -45,32 +54,24 @@ pub struct Target {
 
 impl Target {
     fn properties(&self) -> Result<ClientProperties, CliError> {
-        let mut properties = match &self.config {
-            None => ClientProperties::default(),
+        let file = match &self.config {
+            None => SourceFile { name: "".into(), text: "".into() },
             Some(file) => {
-                let name = file.display();
+                let name = file.display().to_string();
                 let text = std::fs::read_to_string(file)
                     .map_err(|e| CliError::Author(format!("error: {name}: {e}")))?;
-                ClientProperties::from_file_text(&text).map_err(|errors| {
-                    let texts = errors.iter().map(|e| {
-                        let hints = e.hints.iter().map(|h| format!("\nhint: {h}"));
-                        format!("error: {name}: {e}{}", hints.collect::<String>())
-                    });
-                    CliError::Author(texts.collect::<Vec<_>>().join("\n"))
-                })?
+                SourceFile { name: name.into(), text: text.into() }
             }
         };
-        if let Some(servers) = &self.bootstrap_servers {
-            properties
-                .add("bootstrap.servers", servers)
-                .map_err(|e| CliError::Author(format!("error: {e}")))?;
+        let wrong = |errors: Vec<_>| CliError::diagnostics(&errors, &file);
+        let mut pairs = parse_java_properties(&file.text).map_err(wrong)?;
+        let servers = self.bootstrap_servers.as_deref();
+        let given = pairs.iter().any(|(key, _)| key.value == SERVERS);
+        if let Some(servers) = servers.or_else(|| (!given).then_some("localhost:9092")) {
+            pairs.retain(|(key, _)| key.value != SERVERS);
+            pairs.push(property(SERVERS, servers));
         }
-        if properties.bootstrap_servers().is_empty() {
-            properties
-                .add("bootstrap.servers", "localhost:9092")
-                .map_err(|e| CliError::Author(format!("error: {e}")))?;
-        }
-        Ok(properties)
+        ClientProperties::from_pairs(pairs, "", Span::default()).map_err(wrong)
     }
 
     fn connect(&self) -> Result<Sender, CliError> {

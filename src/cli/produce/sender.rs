@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -12,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
 };
+use rdkafka::{ClientConfig, ClientContext};
 
 use super::super::{CliError, say};
 use crate::kafka_client::ClientProperties;
@@ -74,7 +74,7 @@ impl Sender {
     ) -> Result<Self, CliError> {
         let world = |e: KafkaError| CliError::World(format!("Kafka: {e}"));
         let sent = Arc::new(Sent::default());
-        let config = properties.producer_config();
+        let config = producer_config(properties);
         let producer: ThreadedProducer<Counting> =
             config.create_with_context(Counting(Arc::clone(&sent))).map_err(world)?;
         let metadata = producer.client().fetch_metadata(Some(topic), TIMEOUT).map_err(|e| {
@@ -132,10 +132,23 @@ impl Sender {
     }
 }
 
+/// Idempotent and in large batches, unless the properties say otherwise.
+fn producer_config(properties: &ClientProperties) -> ClientConfig {
+    let mut config = properties.producer_config();
+    for (key, value) in
+        [("enable.idempotence", "true"), ("linger.ms", "50"), ("batch.size", "1000000")]
+    {
+        if config.get(key).is_none() {
+            config.set(key, value);
+        }
+    }
+    config
+}
+
 fn create(properties: &ClientProperties, topic: &str, partitions: i32) -> Result<(), CliError> {
     let failed = |reason: String| CliError::World(format!("making topic `{topic}`: {reason}"));
     let admin: AdminClient<DefaultClientContext> =
-        properties.producer_config().create().map_err(|e: KafkaError| failed(e.to_string()))?;
+        producer_config(properties).create().map_err(|e: KafkaError| failed(e.to_string()))?;
     // -1: the broker's own default.
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));

@@ -1,387 +1,237 @@
-//! The options of a Kafka table, by Flink's names.
+//! Flink's options of a Kafka source, read into what the source does.
+//!
+//! Refuses what is not done here by name, and an option that the chosen mode
+//! would make nothing of.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
-use super::super::{BoundFormat, SourceTable};
-use super::Kafka;
-use crate::diagnostics::{Diagnostic, Span, Spanned};
-use crate::formats::{self, FormatContext};
+use super::offsets::{Bounded, Startup, parse_specific};
+use super::topics::Topics;
+use super::{ANSWER_WITHIN, KafkaSource, OUTAGE_WITHIN, Patience};
+use crate::diagnostics::Diagnostic;
 use crate::kafka_client::ClientProperties;
-use crate::options::Options;
-use crate::types::Column;
+use crate::options::{Options, parse_duration};
 
-/// Which topics.
-#[derive(Debug, Clone)]
-pub enum Topics {
-    List(Vec<String>),
-    Pattern(regex::Regex),
-}
+const DISCOVERY_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-impl fmt::Display for Topics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Topics::List(names) => f.write_str(&names.join(";")),
-            Topics::Pattern(pattern) => write!(f, "/{pattern}/"),
-        }
-    }
-}
-
-/// Where to begin or to end, of every partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Positions {
-    Earliest,
-    Latest,
-    Group {
-        /// Where a partition without a committed offset begins.
-        otherwise: Otherwise,
-    },
-    Timestamp(i64),
-    Specific(BTreeMap<i32, i64>),
-}
-
-/// `properties.auto.offset.reset`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Otherwise {
-    Earliest,
-    Latest,
-    Fail,
-}
-
-impl fmt::Display for Positions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Positions::Earliest => f.write_str("earliest-offset"),
-            Positions::Latest => f.write_str("latest-offset"),
-            Positions::Group { .. } => f.write_str("group-offsets"),
-            Positions::Timestamp(ms) => write!(f, "timestamp {ms}"),
-            Positions::Specific(offsets) => {
-                f.write_str("offsets ")?;
-                for (i, (partition, offset)) in offsets.iter().enumerate() {
-                    let comma = if i == 0 { "" } else { ", " };
-                    write!(f, "{comma}{partition}:{offset}")?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-pub struct Bound {
-    pub kafka: Kafka,
-    pub value: BoundFormat,
-    pub key: Option<BoundFormat>,
-    pub idle_timeout: Option<Duration>,
-}
-
-/// Options of Flink's that change nothing here, because what they choose is
-/// always so: watermarks are per row.
-const ALWAYS_SO: [&str; 1] = ["scan.watermark.emit.strategy"];
-
-/// Options of Flink's that are not built, and what to do instead.
-const REFUSED: [(&str, &str); 3] = [
-    ("scan.parallelism", "set 'turnstile.workers'"),
-    ("scan.watermark.alignment.group", "one worker reads its partitions in step"),
-    ("scan.watermark.alignment.max-drift", "one worker reads its partitions in step"),
+/// Options of Flink's connector that are about writing; reading is as
+/// indifferent to them as Flink's source is.
+const OF_THE_SINK: &[&str] = &[
+    "sink.delivery-guarantee",
+    "sink.parallelism",
+    "sink.partitioner",
+    "sink.transaction-naming-strategy",
+    "sink.transactional-id-prefix",
 ];
 
-pub fn bind(table: &SourceTable<'_>, mut options: Options) -> Result<Bound, Vec<Diagnostic>> {
-    options.take("connector");
-    let topics = topics(&mut options);
-    let properties = properties(&mut options);
-    let startup = startup(&mut options, properties.as_ref());
-    let bounded = bounded(&mut options, properties.as_ref());
-    let discovery = options
-        .duration("scan.topic-partition-discovery.interval")
-        .unwrap_or(Duration::from_secs(300));
-    let idle_timeout = options.duration("scan.watermark.idle-timeout");
-    for key in ALWAYS_SO {
-        options.take(key);
-    }
-    for (key, instead) in REFUSED {
-        if let Some(value) = options.take(key) {
-            let message = format!("option `{key}` is not supported");
-            options.errors.push(Diagnostic::error(message).at(value.span).hint(instead));
-        }
-    }
-    let key = key_format(table, &mut options);
-    let value = value_format(table, &mut options, key.as_ref());
-    options.finish("connector `kafka`")?;
-    let (Some(topics), Some(properties), Some(value)) = (topics, properties, value) else {
-        unreachable!("what is missing has been told");
-    };
-    let kafka = Kafka {
-        properties,
-        topics,
-        startup,
-        discovery: (bounded.is_none() && !discovery.is_zero()).then_some(discovery),
-        bounded,
-    };
-    Ok(Bound { kafka, value, key, idle_timeout })
-}
+/// Options that are refused, with what to do instead.
+const REFUSED: &[(&str, &str)] = &[
+    ("scan.parallelism", "leave it out: there is a worker for each core"),
+    ("scan.watermark.alignment.group", ALIGNMENT),
+    ("scan.watermark.alignment.max-drift", ALIGNMENT),
+    ("scan.watermark.alignment.update-interval", ALIGNMENT),
+];
+const ALIGNMENT: &str = "leave it out: each partition has a watermark of its own, and one that runs ahead makes \
+     no rows of another late";
 
-fn topics(options: &mut Options) -> Option<Topics> {
-    let list = options.take("topic");
-    let pattern = options.take("topic-pattern");
-    match (list, pattern) {
-        (Some(_), Some(pattern)) => {
-            let message = "`topic` and `topic-pattern` exclude each other";
-            options.errors.push(Diagnostic::error(message).at(pattern.span));
-            None
-        }
-        (Some(list), None) => {
-            let names: Vec<String> = list
-                .value
-                .split(';')
-                .map(|name| name.trim().to_owned())
-                .filter(|name| !name.is_empty())
-                .collect();
-            if names.is_empty() {
-                options.errors.push(Diagnostic::error("`topic` names no topic").at(list.span));
-                return None;
-            }
-            Some(Topics::List(names))
-        }
-        (None, Some(pattern)) => match regex::Regex::new(&format!("^(?:{})$", pattern.value)) {
-            Ok(regex) => Some(Topics::Pattern(regex)),
-            Err(error) => {
-                let message = format!("`topic-pattern` is no regular expression: {error}");
-                options.errors.push(Diagnostic::error(message).at(pattern.span));
-                None
-            }
-        },
-        (None, None) => {
-            let message = "option `topic` is missing";
-            options.errors.push(Diagnostic::error(message).at(options.table_span));
-            None
-        }
+/// `None` only if something was wrong, which is then in `options.errors`.
+pub fn take_source(options: &mut Options) -> Option<KafkaSource> {
+    let topics = topics(options);
+    let startup = startup(options);
+    let bounded = bounded(options);
+    let discovery =
+        options.parse("scan.topic-partition-discovery.interval", INTERVAL, parse_duration);
+    options.parse("scan.watermark.emit.strategy", "on-event or on-periodic", |v| {
+        // A partition's watermark is known at every row, which both ask for.
+        matches!(v.to_lowercase().as_str(), "on-event" | "on-periodic").then_some(())
+    });
+    for option in OF_THE_SINK {
+        options.take(option);
     }
-}
-
-fn properties(options: &mut Options) -> Option<ClientProperties> {
+    refuse(options);
+    let place = options.table_span;
     let pairs = options.take_prefix("properties.");
-    if !pairs.iter().any(|(key, _)| key.value == "bootstrap.servers") {
-        let message = "option `properties.bootstrap.servers` is missing";
-        options.errors.push(Diagnostic::error(message).at(options.table_span));
-    }
-    match ClientProperties::from_pairs(pairs) {
+    let properties = match ClientProperties::from_pairs(pairs, "properties.", place) {
         Ok(properties) => Some(properties),
         Err(errors) => {
             options.errors.extend(errors);
             None
         }
+    };
+    let (topics, startup, bounded, properties) = (topics?, startup?, bounded?, properties?);
+    needs_group(options, &startup, &bounded, &properties)?;
+    one_topic(options, &topics, &startup, &bounded)?;
+    let interval = discovery.unwrap_or(DISCOVERY_INTERVAL);
+    let answer = properties.api_timeout().unwrap_or(ANSWER_WITHIN);
+    Some(KafkaSource {
+        discovery_interval: (bounded == Bounded::Unbounded && !interval.is_zero())
+            .then_some(interval),
+        topics,
+        startup,
+        bounded,
+        properties,
+        patience: Patience { answer, outage: OUTAGE_WITHIN },
+    })
+}
+
+const INTERVAL: &str = "a duration such as `5 min`, or 0 for never";
+
+fn refuse(options: &mut Options) {
+    for (name, hint) in REFUSED {
+        if let Some(value) = options.take(name) {
+            let message = format!("option `{name}` is not supported");
+            options.errors.push(Diagnostic::error(message).at(value.span).hint(*hint));
+        }
     }
 }
 
-fn group(properties: Option<&ClientProperties>) -> Positions {
-    let reset = properties.and_then(|p| p.get("auto.offset.reset")).unwrap_or("none");
-    let otherwise = match reset {
-        "earliest" => Otherwise::Earliest,
-        "latest" => Otherwise::Latest,
-        _ => Otherwise::Fail,
-    };
-    Positions::Group { otherwise }
+fn topics(options: &mut Options) -> Option<Topics> {
+    match (options.take("topic"), options.take("topic-pattern")) {
+        (Some(list), None) => {
+            let topics = Topics::list(&list.value);
+            if topics.is_none() {
+                let message = format!("option `topic` cannot be `{}`", list.value);
+                let label = "expected names with `;` between them";
+                options.errors.push(Diagnostic::error(message).at(list.span).label(label));
+            }
+            topics
+        }
+        (None, Some(pattern)) => match Topics::pattern(&pattern.value) {
+            Ok(topics) => Some(topics),
+            Err(error) => {
+                // The last line says what; those before draw the pattern.
+                let error = error.to_string();
+                let reason = error.lines().last().unwrap_or_default();
+                let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+                let message = "option `topic-pattern` is no regular expression";
+                let diagnostic = Diagnostic::error(message).at(pattern.span).label(reason);
+                options.errors.push(diagnostic);
+                None
+            }
+        },
+        (Some(_), Some(pattern)) => {
+            let message = "`topic` and `topic-pattern` are both set";
+            options.errors.push(Diagnostic::error(message).at(pattern.span).hint("keep one"));
+            None
+        }
+        (None, None) => options.require("topic").and(None),
+    }
 }
 
-/// A mode that reads a group's offsets needs to know the group.
+/// A mode's own option: required by the mode, refused with any other.
+fn of_mode<T>(
+    options: &mut Options,
+    mode_option: &str,
+    chosen: Option<&str>,
+    mode: &str,
+    option: &str,
+    expected: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Option<T> {
+    if chosen == Some(mode) {
+        options.require(option)?;
+        return options.parse(option, expected, parse);
+    }
+    if let (Some(value), Some(_)) = (options.take(option), chosen) {
+        let message = format!("`{option}` has no effect");
+        let hint = format!("set `{mode_option}` = `{mode}`, or leave it out");
+        options.errors.push(Diagnostic::error(message).at(value.span).hint(hint));
+    }
+    None
+}
+
+fn mode(options: &mut Options, option: &str, modes: &[&'static str]) -> Option<&'static str> {
+    let expected = modes.join(", ");
+    let given = options.take(option).is_some();
+    let chosen = options.parse(option, &format!("one of {expected}"), |v| {
+        modes.iter().copied().find(|mode| mode.eq_ignore_ascii_case(v))
+    });
+    // The first is the default.
+    if given { chosen } else { Some(modes[0]) }
+}
+
+const MILLIS: &str = "milliseconds since 1970-01-01 00:00:00 UTC";
+const OFFSETS: &str = "`partition:0,offset:42;partition:1,offset:300`";
+
+fn startup(options: &mut Options) -> Option<Startup> {
+    const MODE: &str = "scan.startup.mode";
+    let modes =
+        ["group-offsets", "earliest-offset", "latest-offset", "timestamp", "specific-offsets"];
+    let chosen = mode(options, MODE, &modes);
+    let option = "scan.startup.timestamp-millis";
+    let at = of_mode(options, MODE, chosen, "timestamp", option, MILLIS, |v| v.parse().ok());
+    let option = "scan.startup.specific-offsets";
+    let offsets =
+        of_mode(options, MODE, chosen, "specific-offsets", option, OFFSETS, parse_specific);
+    match chosen? {
+        "earliest-offset" => Some(Startup::Earliest),
+        "latest-offset" => Some(Startup::Latest),
+        "timestamp" => at.map(Startup::Timestamp),
+        "specific-offsets" => offsets.map(Startup::Specific),
+        _ => Some(Startup::GroupOffsets),
+    }
+}
+
+fn bounded(options: &mut Options) -> Option<Bounded> {
+    const MODE: &str = "scan.bounded.mode";
+    let modes =
+        ["unbounded", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
+    let chosen = mode(options, MODE, &modes);
+    let option = "scan.bounded.timestamp-millis";
+    let at = of_mode(options, MODE, chosen, "timestamp", option, MILLIS, |v| v.parse().ok());
+    let option = "scan.bounded.specific-offsets";
+    let offsets =
+        of_mode(options, MODE, chosen, "specific-offsets", option, OFFSETS, parse_specific);
+    match chosen? {
+        "latest-offset" => Some(Bounded::Latest),
+        "group-offsets" => Some(Bounded::GroupOffsets),
+        "timestamp" => at.map(Bounded::Timestamp),
+        "specific-offsets" => offsets.map(Bounded::Specific),
+        _ => Some(Bounded::Unbounded),
+    }
+}
+
+/// Offsets of a group need a group.
 fn needs_group(
     options: &mut Options,
-    mode: &Spanned<String>,
-    properties: Option<&ClientProperties>,
-) {
-    if properties.is_some_and(|p| p.get("group.id").is_none()) {
-        let message = "`group-offsets` needs `properties.group.id`";
-        options.errors.push(
-            Diagnostic::error(message)
-                .at(mode.span)
-                .hint("or set 'scan.startup.mode' = 'earliest-offset'"),
-        );
-    }
-}
-
-fn startup(options: &mut Options, properties: Option<&ClientProperties>) -> Positions {
-    const MODES: [&str; 5] =
-        ["earliest-offset", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
-    let default = Spanned::new("group-offsets".to_owned(), options.table_span);
-    let mode = options.take("scan.startup.mode").unwrap_or(default);
-    positions(options, "scan.startup", &mode, &MODES, properties)
-}
-
-fn bounded(options: &mut Options, properties: Option<&ClientProperties>) -> Option<Positions> {
-    const MODES: [&str; 5] =
-        ["unbounded", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
-    let mode = options.take("scan.bounded.mode")?;
-    if mode.value == "unbounded" {
-        return None;
-    }
-    Some(positions(options, "scan.bounded", &mode, &MODES, properties))
-}
-
-fn positions(
-    options: &mut Options,
-    prefix: &str,
-    mode: &Spanned<String>,
-    modes: &[&str],
-    properties: Option<&ClientProperties>,
-) -> Positions {
-    match mode.value.as_str() {
-        "earliest-offset" => Positions::Earliest,
-        "latest-offset" => Positions::Latest,
-        "group-offsets" => {
-            needs_group(options, mode, properties);
-            group(properties)
-        }
-        "timestamp" => {
-            let key = format!("{prefix}.timestamp-millis");
-            let ms = options.parse(&key, "milliseconds since 1970", |v| v.parse().ok());
-            if ms.is_none() {
-                missing(options, &key, mode.span);
-            }
-            Positions::Timestamp(ms.unwrap_or_default())
-        }
-        "specific-offsets" => {
-            let key = format!("{prefix}.specific-offsets");
-            let expected = "`partition:0,offset:42;partition:1,offset:300`";
-            let offsets = options.parse(&key, expected, specific_offsets);
-            if offsets.is_none() {
-                missing(options, &key, mode.span);
-            }
-            Positions::Specific(offsets.unwrap_or_default())
-        }
-        other => {
-            let message = format!("`{prefix}.mode` cannot be `{other}`");
-            options.errors.push(
-                Diagnostic::error(message)
-                    .at(mode.span)
-                    .label(format!("expected {}", modes.join(", ")))
-                    .did_you_mean(other, modes.iter().copied()),
-            );
-            Positions::Earliest
-        }
-    }
-}
-
-fn missing(options: &mut Options, key: &str, span: Span) {
-    if options.errors.iter().any(|e| e.message.contains(key)) {
-        return;
-    }
-    options.errors.push(Diagnostic::error(format!("option `{key}` is missing")).at(span));
-}
-
-fn specific_offsets(text: &str) -> Option<BTreeMap<i32, i64>> {
-    let one = |pair: &str| {
-        let (partition, offset) = pair.split_once(',')?;
-        let partition = partition.trim().strip_prefix("partition:")?.trim().parse().ok()?;
-        let offset = offset.trim().strip_prefix("offset:")?.trim().parse().ok()?;
-        Some((partition, offset))
+    startup: &Startup,
+    bounded: &Bounded,
+    properties: &ClientProperties,
+) -> Option<()> {
+    let option = match (startup, bounded) {
+        (Startup::GroupOffsets, _) => "scan.startup.mode",
+        (_, Bounded::GroupOffsets) => "scan.bounded.mode",
+        _ => return Some(()),
     };
-    text.split(';').filter(|pair| !pair.trim().is_empty()).map(one).collect()
+    if properties.group_id().is_some() {
+        return Some(());
+    }
+    let place = options.take(option).map_or(options.table_span, |mode| mode.span);
+    let message = format!("`{option}` is group-offsets, and `properties.group.id` is missing");
+    let mut diagnostic = Diagnostic::error(message).at(place);
+    if *startup == Startup::GroupOffsets {
+        diagnostic = diagnostic
+            .label("group-offsets is the default")
+            .hint("to read all there is, set `scan.startup.mode` = `earliest-offset`");
+    }
+    options.errors.push(diagnostic.hint("or name the group: `properties.group.id` = `…`"));
+    None
 }
 
-/// The format named by `format_key`, over the columns at `indexes`.
-fn bind_format(
-    table: &SourceTable<'_>,
+/// An offset of `partition 0` means nothing among several topics.
+fn one_topic(
     options: &mut Options,
-    name: &Spanned<String>,
-    option_prefix: String,
-    indexes: Vec<usize>,
-    strip: &str,
-) -> Option<BoundFormat> {
-    if !formats::DECODING.contains(&name.value.as_str()) {
-        let known = formats::DECODING;
-        options.errors.push(formats::unknown(&name.value, known).at(name.span));
-        // Its options belong to it, not to the connector.
-        options.take_prefix(&option_prefix);
-        return None;
+    topics: &Topics,
+    startup: &Startup,
+    bounded: &Bounded,
+) -> Option<()> {
+    let specific =
+        matches!(startup, Startup::Specific(_)) || matches!(bounded, Bounded::Specific(_));
+    if !specific || topics.single().is_some() {
+        return Some(());
     }
-    let columns: Vec<Column> = indexes
-        .iter()
-        .map(|i| {
-            let column = &table.columns[*i];
-            let name = column.name.strip_prefix(strip).unwrap_or(&column.name);
-            Column { name: name.to_owned(), ty: column.ty.clone() }
-        })
-        .collect();
-    let context =
-        FormatContext { columns: &columns, time_zone: table.time_zone, option_prefix };
-    let format = formats::decoding(&name.value, options, &context)?;
-    Some(BoundFormat { format, columns: indexes })
-}
-
-fn key_format(table: &SourceTable<'_>, options: &mut Options) -> Option<BoundFormat> {
-    let name = options.take("key.format");
-    let fields = options.take("key.fields");
-    let prefix = options.take("key.fields-prefix").map(|p| p.value).unwrap_or_default();
-    let (name, fields) = match (name, fields) {
-        (None, None) => return None,
-        (Some(name), Some(fields)) => (name, fields),
-        (Some(given), None) | (None, Some(given)) => {
-            let message = "`key.format` and `key.fields` go together";
-            options.errors.push(Diagnostic::error(message).at(given.span));
-            return None;
-        }
-    };
-    let mut indexes = Vec::new();
-    for field in fields.value.split(';').map(str::trim).filter(|f| !f.is_empty()) {
-        match table.columns.iter().position(|c| c.name == field) {
-            Some(at) => indexes.push(at),
-            None => options.errors.push(
-                Diagnostic::error(format!("`key.fields` names no column `{field}`"))
-                    .at(fields.span)
-                    .did_you_mean(field, table.columns.iter().map(|c| c.name.as_str())),
-            ),
-        }
-    }
-    indexes.sort_unstable();
-    let option_prefix = format!("key.{}.", name.value);
-    bind_format(table, options, &name, option_prefix, indexes, &prefix)
-}
-
-fn value_format(
-    table: &SourceTable<'_>,
-    options: &mut Options,
-    key: Option<&BoundFormat>,
-) -> Option<BoundFormat> {
-    let include = options.parse("value.fields-include", "ALL or EXCEPT_KEY", |v| match v {
-        "ALL" => Some(true),
-        "EXCEPT_KEY" => Some(false),
-        _ => None,
-    });
-    let plain = options.take("format");
-    let named = options.take("value.format");
-    let (name, long) = match (plain, named) {
-        (Some(_), Some(extra)) => {
-            let message = "`format` and `value.format` are the same option";
-            options.errors.push(Diagnostic::error(message).at(extra.span));
-            return None;
-        }
-        (Some(name), None) => (name, false),
-        (None, Some(name)) => (name, true),
-        (None, None) => {
-            let message = "option `format` is missing";
-            options.errors.push(Diagnostic::error(message).at(options.table_span));
-            return None;
-        }
-    };
-    let keys = key.map(|k| k.columns.as_slice()).unwrap_or_default();
-    // A key column that the value has too is the value's, as in Flink.
-    let all = include.unwrap_or(true) && keys.is_empty() || include == Some(true);
-    let indexes =
-        (0..table.columns.len()).filter(|i| all || !keys.contains(i)).collect::<Vec<_>>();
-    let prefix =
-        if long { format!("value.{}.", name.value) } else { format!("{}.", name.value) };
-    bind_format(table, options, &name, prefix, indexes, "")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn specific_offsets_read_as_flink_writes_them() {
-        let offsets = specific_offsets("partition:0,offset:42;partition:1,offset:300");
-        assert_eq!(offsets, Some(BTreeMap::from([(0, 42), (1, 300)])));
-        assert_eq!(specific_offsets("0:42"), None);
-    }
+    let message = "specific offsets go with a single topic";
+    let place = options.table_span;
+    options.errors.push(Diagnostic::error(message).at(place).label("this table reads several"));
+    None
 }

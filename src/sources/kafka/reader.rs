@@ -1,311 +1,312 @@
-//! Reads one worker's partitions.
+//! Reads a worker's partitions: batches from the queue, sorted by partition,
+//! up to each one's stop.
+//!
+//! A partition has ended when its position is at its stop or past it. The
+//! offsets before the stop may be transaction markers, aborted or compacted
+//! away, so the position is known from the next message, or from the end of
+//! the partition, which bounded clients are told of.
+//!
+//! Invariant: of a partition, offsets only rise, and none is at its stop.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::consumer::Consumer;
+use rdkafka::error::RDKafkaErrorCode;
 
-use super::super::{Data, Polled, SourceError, Split, SplitId, SplitReader};
-use super::batch_queue::{BatchQueue, Fetched};
+use super::Patience;
+use super::batch_queue::{BatchQueue, Taken};
+use super::context::{Client, Context, serve_events};
 use crate::formats::{MessageParts, MessagesBuilder};
-use crate::kafka_client::ClientProperties;
+use crate::kafka_client::is_denial;
+use crate::sources::{Data, Polled, SourceError, Split, SplitId, SplitReader};
 
-/// Messages that one batch call may bring.
-const BATCH_CAPACITY: usize = 16_384;
-/// No news for this long: ask whether the brokers are still there.
-const SILENCE: Duration = Duration::from_secs(10);
-/// Brokers that do not answer for this long stop the job.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
-
-/// librdkafka's words go to the log.
-struct Logged;
-
-impl ClientContext for Logged {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => {
-                tracing::debug!("kafka {facility}: {message}");
-            }
-            _ => tracing::warn!("kafka {facility}: {message}"),
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!("kafka: {error}: {reason}");
-    }
-}
-
-impl ConsumerContext for Logged {}
+/// The most bytes of one poll, give or take one call's messages.
+const MOST_BYTES: usize = 64 << 20;
+/// How long an answer may take when a silence is looked into.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 pub struct KafkaReader {
-    // Dropped before the consumer it belongs to.
-    queue: BatchQueue,
-    consumer: BaseConsumer<Logged>,
+    queue: BatchQueue<Context>,
+    sorter: Sorter,
     brokers: String,
-    parts: MessageParts,
-    splits: Vec<Reading>,
-    last_news: Instant,
-    silent_since: Option<Instant>,
+    patience: Patience,
+    /// Ended, and not told yet.
+    finished: Vec<SplitId>,
 }
 
-/// A split and how far it has been read.
+/// Puts messages where they belong.
+struct Sorter {
+    parts: MessageParts,
+    splits: Vec<Reading>,
+    /// By topic key and partition.
+    places: HashMap<(usize, i32), usize>,
+    /// Where the last message belonged: runs of one partition are long.
+    last: Option<((usize, i32), usize)>,
+    bytes: usize,
+    ended: Vec<usize>,
+    failure: Option<Failure>,
+}
+
+/// A partition that is being read.
 struct Reading {
     id: SplitId,
-    /// The topic's handle, once a message has shown it.
-    topic_key: usize,
+    /// No message before it is wanted any more.
     next: i64,
     stop: Option<i64>,
-    /// The client fetches it.
-    assigned: bool,
-    finished: bool,
-    batch: MessagesBuilder,
+    done: bool,
+    builder: Option<MessagesBuilder>,
+    /// Messages and bytes of the last batch, to make room for the next.
+    last_size: (usize, usize),
+}
+
+/// What librdkafka reported of a partition.
+struct Failure {
+    split: Option<usize>,
+    code: RDKafkaErrorCode,
+    reason: String,
 }
 
 impl KafkaReader {
-    pub fn new(
-        properties: &ClientProperties,
-        parts: MessageParts,
-        splits: Vec<Split>,
-    ) -> Result<Self, SourceError> {
-        let defaults = [
-            ("group.id", "turnstile"),
-            ("isolation.level", "read_committed"),
-            ("queued.max.messages.kbytes", "8192"),
-            ("queued.min.messages", "1000000"),
-            ("fetch.queue.backoff.ms", "10"),
-        ];
-        let forced = [
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("enable.partition.eof", "true"),
-            ("auto.offset.reset", "error"),
-        ];
-        let consumer: BaseConsumer<Logged> = properties
-            .config(&defaults, &forced)
-            .create_with_context(Logged)
-            .map_err(|e| SourceError::Config(e.to_string()))?;
-        let queue = BatchQueue::of(&consumer, BATCH_CAPACITY)
-            .ok_or_else(|| SourceError::Config("the client has no queue".to_owned()))?;
-        let mut reader = Self {
-            queue,
-            consumer,
-            brokers: properties.bootstrap_servers().to_owned(),
-            parts,
-            splits: Vec::new(),
-            last_news: Instant::now(),
-            silent_since: None,
-        };
-        reader.add(splits)?;
-        Ok(reader)
+    pub fn new(client: Client, parts: MessageParts, brokers: &str, patience: Patience) -> Self {
+        Self {
+            queue: BatchQueue::new(client),
+            sorter: Sorter {
+                parts,
+                splits: Vec::new(),
+                places: HashMap::new(),
+                last: None,
+                bytes: 0,
+                ended: Vec::new(),
+                failure: None,
+            },
+            brokers: brokers.to_owned(),
+            patience,
+            finished: Vec::new(),
+        }
     }
 
-    fn failed(&self, topic: &str, reason: impl ToString) -> SourceError {
-        let (topic, brokers) = (topic.to_owned(), self.brokers.clone());
-        SourceError::Read { topic, brokers, reason: reason.to_string() }
-    }
-
-    /// Nothing came for a while: are the brokers there at all?
-    fn check_silence(&mut self) -> Result<(), SourceError> {
-        if self.last_news.elapsed() < SILENCE || self.splits.iter().all(|s| s.finished) {
+    fn check_connections(&self, messages: usize) -> Result<(), SourceError> {
+        let client = self.queue.client();
+        let context = client.context();
+        if let Some(reason) = context.denial() {
+            return Err(SourceError::Denied { brokers: self.brokers.clone(), reason });
+        }
+        if messages > 0 {
+            context.alive();
+        }
+        if context.failing_for().is_none_or(|failing| failing < self.patience.outage) {
             return Ok(());
         }
-        let topic = self.splits[0].id.topic.to_string();
-        match self.consumer.fetch_metadata(Some(&topic), Duration::from_secs(5)) {
-            Ok(_) => {
-                self.last_news = Instant::now();
-                self.silent_since = None;
-                Ok(())
-            }
+        // The topic may be quiet and the brokers long back.
+        let topic = self.sorter.splits.first().map(|split| &*split.id.topic);
+        match client.fetch_metadata(topic, SIGN_OF_LIFE) {
+            Ok(_) => context.alive(),
             Err(error) => {
-                let since = *self.silent_since.get_or_insert(self.last_news);
-                tracing::warn!("no answer from {}: {error}", self.brokers);
-                if since.elapsed() < GIVE_UP_AFTER {
-                    return Ok(());
-                }
-                Err(self.failed(
-                    &topic,
-                    format!(
-                        "no answer for {} s ({error}); start again once they are back",
-                        since.elapsed().as_secs()
-                    ),
-                ))
+                let reason = context.last_failure().unwrap_or_else(|| error.to_string());
+                let seconds = self.patience.outage.as_secs();
+                let reason = format!("no broker has answered for {seconds} s: {reason}");
+                return Err(self.read_error(topic.unwrap_or_default(), reason));
             }
-        }
-    }
-
-    /// Marks splits that have nothing to read, and stops fetching them.
-    fn finish(&mut self, polled: &mut Polled) -> Result<(), SourceError> {
-        let mut done = TopicPartitionList::new();
-        for split in &mut self.splits {
-            if !split.finished && split.stop.is_some_and(|stop| split.next >= stop) {
-                split.finished = true;
-                if std::mem::take(&mut split.assigned) {
-                    done.add_partition(&split.id.topic, split.id.partition);
-                }
-                polled.finished.push(split.id.clone());
-            }
-        }
-        if done.count() > 0 {
-            self.consumer.incremental_unassign(&done).map_err(|e| self.failed("", e))?;
         }
         Ok(())
     }
-}
 
-impl Reading {
-    fn new(split: Split, parts: MessageParts) -> Self {
-        let batch =
-            MessagesBuilder::new(Arc::clone(&split.id.topic), split.id.partition, parts);
-        Self {
-            id: split.id,
-            topic_key: 0,
-            next: split.start,
-            stop: split.stop,
-            assigned: false,
-            finished: false,
-            batch,
+    fn read_error(&self, topic: &str, reason: String) -> SourceError {
+        SourceError::Read { topic: topic.to_owned(), brokers: self.brokers.clone(), reason }
+    }
+
+    fn explain(&self, failure: Failure) -> SourceError {
+        let split = failure.split.map(|at| &self.sorter.splits[at]);
+        let topic = split.map(|s| s.id.topic.to_string()).unwrap_or_default();
+        match (failure.code, split) {
+            (
+                RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+                Some(split),
+            ) => self.lost(split),
+            (
+                RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownPartition,
+                Some(_),
+            ) => {
+                let brokers = self.brokers.clone();
+                SourceError::TopicMissing { topic, brokers, near: None }
+            }
+            (code, _) if is_denial(code) => {
+                let brokers = self.brokers.clone();
+                SourceError::Denied { brokers, reason: failure.reason }
+            }
+            _ => self.read_error(&topic, failure.reason),
         }
     }
 
-    /// Takes a message, unless it lies behind the end.
-    fn take(&mut self, message: &Fetched<'_>) {
-        let offset = message.offset();
-        if self.stop.is_some_and(|stop| offset >= stop) || offset < self.next {
-            self.next = self.next.max(offset + 1);
-            return;
+    fn lost(&self, split: &Reading) -> SourceError {
+        let SplitId { topic, partition } = &split.id;
+        let held = self.queue.client().fetch_watermarks(topic, *partition, SIGN_OF_LIFE);
+        match held {
+            Ok((low, high)) => SourceError::OffsetLost {
+                topic: topic.to_string(),
+                partition: *partition,
+                offset: split.next,
+                low,
+                high,
+            },
+            Err(error) => {
+                let lost = format!("offset {} of partition {partition} is lost", split.next);
+                self.read_error(topic, format!("{lost} ({error})"))
+            }
         }
-        self.next = offset + 1;
-        self.batch.push(offset, message.timestamp(), message.payload(), message.key(), || {
-            message.headers()
-        });
     }
 
-    fn is(&self, message: &Fetched<'_>) -> bool {
-        self.id.partition == message.partition() && self.topic_key == message.topic_key()
+    /// Stops fetching what has ended.
+    fn settle(&mut self) {
+        for at in self.sorter.ended.drain(..) {
+            let id = &self.sorter.splits[at].id;
+            self.queue.stop(&id.topic, id.partition);
+            self.finished.push(id.clone());
+        }
     }
-}
-
-/// The split that `message` belongs to.
-fn find(splits: &mut [Reading], message: &Fetched<'_>) -> Option<usize> {
-    if let Some(at) = splits.iter().position(|split| split.is(message)) {
-        return Some(at);
-    }
-    let topic = message.topic();
-    let at = splits.iter().position(|split| {
-        split.id.partition == message.partition() && *split.id.topic == topic
-    })?;
-    splits[at].topic_key = message.topic_key();
-    Some(at)
 }
 
 impl SplitReader for KafkaReader {
     fn add(&mut self, splits: Vec<Split>) -> Result<(), SourceError> {
-        let mut list = TopicPartitionList::new();
-        for split in splits {
-            let mut reading = Reading::new(split, self.parts);
-            if reading.stop.is_none_or(|stop| reading.next < stop) {
-                let from = Offset::Offset(reading.next);
-                list.add_partition_offset(&reading.id.topic, reading.id.partition, from)
-                    .expect("a partition takes any offset");
-                reading.assigned = true;
+        for Split { id, start, stop } in splits {
+            if stop.is_some_and(|stop| start >= stop) {
+                self.finished.push(id);
+                continue;
             }
-            self.splits.push(reading);
-        }
-        if list.count() > 0 {
-            self.consumer.incremental_assign(&list).map_err(|e| self.failed("", e))?;
+            self.queue
+                .start(&id.topic, id.partition, start)
+                .map_err(|reason| self.read_error(&id.topic, reason))?;
+            self.sorter.splits.push(Reading {
+                id,
+                next: start,
+                stop,
+                done: false,
+                builder: None,
+                last_size: (0, 0),
+            });
         }
         Ok(())
     }
 
     fn poll(&mut self, max: usize, wait: Duration) -> Result<Polled, SourceError> {
-        let mut polled = Polled::default();
-        let mut error = None;
-        let mut current = usize::MAX;
-        let mut any = false;
-        let Self { queue, splits, .. } = self;
-        queue.consume(max, wait, |message| {
-            any = true;
-            // Runs of one partition are long.
-            if current == usize::MAX || !splits[current].is(message) {
-                current = find(splits, message).unwrap_or(usize::MAX);
+        let mut wait = if self.finished.is_empty() { wait } else { Duration::ZERO };
+        let mut messages = 0;
+        self.sorter.bytes = 0;
+        while messages < max && self.sorter.bytes < MOST_BYTES {
+            let sorter = &mut self.sorter;
+            let taken = self.queue.take(max - messages, wait, |message| sorter.see(&message));
+            if taken == 0 {
+                break;
             }
-            match (message.error(), splits.get_mut(current)) {
-                (None, Some(split)) => split.take(message),
-                (None, None) => {}
-                (Some(RDKafkaErrorCode::PartitionEOF), Some(split)) => {
-                    // Everything before is read, markers of transactions included.
-                    split.next = split.next.max(message.offset());
-                }
-                (Some(code), split) => {
-                    let id = split.map(|s| s.id.clone());
-                    error.get_or_insert((code, message.error_text(), id, message.offset()));
-                }
-            }
-        });
-        if let Some((code, text, id, offset)) = error {
-            self.judge(code, text, id, offset)?;
+            messages += taken;
+            wait = Duration::ZERO;
         }
-        if any {
-            self.last_news = Instant::now();
-            self.silent_since = None;
-        } else {
-            self.check_silence()?;
+        serve_events(self.queue.client());
+        if let Some(failure) = self.sorter.failure.take() {
+            return Err(self.explain(failure));
         }
-        for split in &mut self.splits {
-            if !split.batch.is_empty() {
-                let (topic, partition) = (Arc::clone(&split.id.topic), split.id.partition);
-                let mut next = MessagesBuilder::new(topic, partition, self.parts);
-                next.reserve(split.batch.len(), split.batch.size());
-                let batch = std::mem::replace(&mut split.batch, next);
-                polled.data.push((split.id.clone(), Data::Messages(batch.finish())));
-            }
-        }
-        self.finish(&mut polled)?;
-        Ok(polled)
+        self.check_connections(messages)?;
+        self.settle();
+        Ok(Polled { data: self.sorter.batches(), finished: std::mem::take(&mut self.finished) })
     }
 }
 
-impl KafkaReader {
-    /// Decides which errors of a partition stop the job; librdkafka goes on by
-    /// itself after the others.
-    fn judge(
-        &self,
-        code: RDKafkaErrorCode,
-        text: String,
-        id: Option<SplitId>,
-        offset: i64,
-    ) -> Result<(), SourceError> {
-        let topic = id.as_ref().map(|id| id.topic.to_string()).unwrap_or_default();
-        match code {
-            RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset => {
-                let partition = id.as_ref().map_or(-1, |id| id.partition);
-                let reached = self.splits.iter().find(|s| Some(&s.id) == id.as_ref());
-                let offset = reached.map_or(offset, |split| split.next);
-                let bounds =
-                    self.consumer.fetch_watermarks(&topic, partition, Duration::from_secs(5));
-                let (low, high) = bounds.unwrap_or((-1, -1));
-                Err(SourceError::OffsetLost { topic, partition, offset, low, high })
-            }
-            RDKafkaErrorCode::UnknownTopicOrPartition
-            | RDKafkaErrorCode::UnknownTopic
-            | RDKafkaErrorCode::UnknownPartition => {
-                Err(SourceError::TopicMissing { topic, brokers: self.brokers.clone() })
-            }
-            RDKafkaErrorCode::Authentication
-            | RDKafkaErrorCode::SaslAuthenticationFailed
-            | RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::GroupAuthorizationFailed
-            | RDKafkaErrorCode::ClusterAuthorizationFailed
-            | RDKafkaErrorCode::Fatal => Err(self.failed(&topic, text)),
+impl Sorter {
+    fn see(&mut self, message: &Taken<'_>) {
+        let place = self.place(message);
+        if let Some(code) = message.event() {
+            self.event(place, code, message);
+            return;
+        }
+        let Some(at) = place else { return };
+        let split = &mut self.splits[at];
+        let offset = message.offset();
+        if split.done || offset < split.next {
+            return;
+        }
+        if split.stop.is_none_or(|stop| offset < stop) {
+            let (parts, payload) = (self.parts, message.payload());
+            self.bytes += payload.map_or(0, <[u8]>::len);
+            split.take(parts, offset, payload, message);
+        }
+        self.reached(at, offset + 1);
+    }
+
+    fn event(&mut self, place: Option<usize>, code: RDKafkaErrorCode, message: &Taken<'_>) {
+        if place.is_some_and(|at| self.splits[at].done) {
+            return;
+        }
+        match (code, place) {
+            (RDKafkaErrorCode::PartitionEOF, Some(at)) => self.reached(at, message.offset()),
+            (RDKafkaErrorCode::PartitionEOF, None) => {}
             _ => {
-                tracing::warn!("kafka: {code}: {text}");
-                Ok(())
+                let reason = message.event_text();
+                self.failure.get_or_insert(Failure { split: place, code, reason });
             }
         }
+    }
+
+    /// Nothing before `next` is to come any more.
+    fn reached(&mut self, at: usize, next: i64) {
+        let split = &mut self.splits[at];
+        split.next = split.next.max(next);
+        if !split.done && split.stop.is_some_and(|stop| split.next >= stop) {
+            split.done = true;
+            self.ended.push(at);
+        }
+    }
+
+    fn place(&mut self, message: &Taken<'_>) -> Option<usize> {
+        let key = (message.topic_key(), message.partition());
+        if let Some((last, at)) = self.last
+            && last == key
+        {
+            return Some(at);
+        }
+        let at = match self.places.get(&key) {
+            Some(at) => *at,
+            None => {
+                let topic = message.topic();
+                let same = |s: &Reading| s.id.partition == key.1 && &*s.id.topic == topic;
+                let at = self.splits.iter().position(same)?;
+                self.places.insert(key, at);
+                at
+            }
+        };
+        self.last = Some((key, at));
+        Some(at)
+    }
+
+    fn batches(&mut self) -> Vec<(SplitId, Data)> {
+        let each = self.splits.iter_mut().filter_map(|split| {
+            let messages = split.builder.take()?;
+            split.last_size = (messages.len(), messages.size());
+            Some((split.id.clone(), Data::Messages(messages.finish())))
+        });
+        each.collect()
+    }
+}
+
+impl Reading {
+    fn take(
+        &mut self,
+        parts: MessageParts,
+        offset: i64,
+        payload: Option<&[u8]>,
+        message: &Taken<'_>,
+    ) {
+        let (id, last_size) = (&self.id, self.last_size);
+        let builder = self.builder.get_or_insert_with(|| {
+            let mut builder = MessagesBuilder::new(Arc::clone(&id.topic), id.partition, parts);
+            builder.reserve(last_size.0, last_size.1);
+            builder
+        });
+        let (timestamp, stamp) = message.timestamp();
+        builder.stamp(stamp);
+        builder.push(offset, timestamp, payload, message.key(), || message.headers());
     }
 }
