@@ -140,7 +140,7 @@ fn grouped(ty: &DataType) -> Result<Box<dyn GroupsAccumulator>> {
     with_mean!(ty, make)
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Types {
     sum: DataType,
     result: DataType,
@@ -223,10 +223,12 @@ impl<M: Mean> GroupsAccumulator for Grouped<M> {
 
     fn convert_to_state(
         &self,
-        _: &[ArrayRef],
-        _: Option<&BooleanArray>,
+        arguments: &[ArrayRef],
+        filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        internal_err!("AVG keeps its states, it does not convert rows to them")
+        let (mean, types) = (self.mean.clone(), self.types.clone());
+        let empty = Self { sums: Vec::new(), counts: Vec::new(), mean, types };
+        values::states_of_rows(empty, arguments, filter)
     }
 
     fn size(&self) -> usize {

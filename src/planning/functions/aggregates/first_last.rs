@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, new_empty_array};
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::values::passes;
+use super::values::{self, passes};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum End {
@@ -71,10 +71,7 @@ impl AggregateUDFImpl for EndValue {
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn GroupsAccumulator>> {
         check(&args)?;
-        let ty = args.return_type().clone();
-        let null = ScalarValue::try_from(&ty)?;
-        let (groups, rows, touched) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Box::new(Grouped { end: self.end, groups, rows, touched, null, ty }))
+        Ok(Box::new(Grouped::new(self.end, args.return_type().clone())?))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
@@ -108,6 +105,12 @@ struct Grouped {
 }
 
 impl Grouped {
+    fn new(end: End, ty: DataType) -> Result<Self> {
+        let null = ScalarValue::try_from(&ty)?;
+        let (groups, rows, touched) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { end, groups, rows, touched, null, ty })
+    }
+
     fn takes(&self, group: usize) -> bool {
         match self.end {
             End::First => self.rows[group].is_none() && self.groups[group].is_null(),
@@ -164,10 +167,11 @@ impl GroupsAccumulator for Grouped {
 
     fn convert_to_state(
         &self,
-        _: &[ArrayRef],
-        _: Option<&BooleanArray>,
+        arguments: &[ArrayRef],
+        filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        internal_err!("FIRST_VALUE and LAST_VALUE do not convert rows to states")
+        let empty = Self::new(self.end, self.ty.clone())?;
+        values::states_of_rows(empty, arguments, filter)
     }
 
     fn size(&self) -> usize {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use super::distinct;
-use super::values::passes;
+use super::values::{self, passes};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct ListAgg {
@@ -164,10 +164,11 @@ impl GroupsAccumulator for Grouped {
 
     fn convert_to_state(
         &self,
-        _: &[ArrayRef],
-        _: Option<&BooleanArray>,
+        arguments: &[ArrayRef],
+        filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        internal_err!("LISTAGG keeps its states, it does not convert rows to them")
+        let empty = Self { separator: Arc::clone(&self.separator), groups: Vec::new() };
+        values::states_of_rows(empty, arguments, filter)
     }
 
     fn size(&self) -> usize {

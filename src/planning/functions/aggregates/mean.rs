@@ -12,7 +12,7 @@ use arrow::datatypes::{
 use super::decimals;
 
 /// How values of one type are averaged.
-pub trait Mean: Debug + Send + Sync + 'static {
+pub trait Mean: Debug + Clone + Send + Sync + 'static {
     /// What is averaged, and what the average is.
     type Value: ArrowPrimitiveType + Debug;
     type Sum: ArrowPrimitiveType + Debug;
@@ -37,6 +37,12 @@ pub trait Mean: Debug + Send + Sync + 'static {
 /// Numbers other than decimals: integers in 64 bits, floating point in double.
 #[derive(Debug)]
 pub struct Numbers<T>(PhantomData<T>);
+
+impl<T> Clone for Numbers<T> {
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
 
 impl<T> Numbers<T> {
     pub fn new() -> Self {
@@ -101,7 +107,7 @@ macro_rules! floating_point {
 floating_point!(Float32Type, Float64Type);
 
 /// Decimals of one scale; the average has at least six digits after the point.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Decimals {
     more_digits: u32,
 }

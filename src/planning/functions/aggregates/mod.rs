@@ -16,6 +16,8 @@ mod listagg;
 mod mean;
 mod moments;
 mod sum;
+#[cfg(test)]
+mod tests;
 mod values;
 mod variance;
 

@@ -218,10 +218,12 @@ impl<T: ArrowPrimitiveType, A: Addition<T>> GroupsAccumulator for Grouped<T, A> 
 
     fn convert_to_state(
         &self,
-        _: &[ArrayRef],
-        _: Option<&BooleanArray>,
+        arguments: &[ArrayRef],
+        filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        internal_err!("SUM keeps its states, it does not convert rows to them")
+        let ty = self.ty.clone();
+        let empty = Self { sums: Vec::new(), seen: Vec::new(), ty, addition: self.addition };
+        values::states_of_rows(empty, arguments, filter)
     }
 
     fn size(&self) -> usize {

@@ -202,10 +202,12 @@ impl GroupsAccumulator for Grouped {
 
     fn convert_to_state(
         &self,
-        _: &[ArrayRef],
-        _: Option<&BooleanArray>,
+        arguments: &[ArrayRef],
+        filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        internal_err!("a variance keeps its states, it does not convert rows to them")
+        let ty = self.ty.clone();
+        let empty = Self { groups: Vec::new(), spread: self.spread, ty };
+        values::states_of_rows(empty, arguments, filter)
     }
 
     fn size(&self) -> usize {
