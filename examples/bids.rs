@@ -42,7 +42,8 @@ fn main() {
         } else {
             random.random_range(0..10_000)
         };
-        let (bidder, price) = (random.random_range(0..100_000), random.random_range(100..10_000_000));
+        let (bidder, price) =
+            (random.random_range(0..100_000), random.random_range(100..10_000_000));
         let channel = CHANNELS[random.random_range(0..CHANNELS.len())];
         write!(
             line,

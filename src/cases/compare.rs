@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::formats::parse::{Decimal, decimal as decimal_of};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -81,15 +82,21 @@ fn parse(text: &str) -> Vec<Vec<Option<String>>> {
 /// One text per value, however it was written.
 fn canonical(text: &str, ty: Option<&DataType>) -> String {
     match ty {
-        Some(DataType::Float64) => {
-            text.parse::<f64>().map_or_else(|_| text.to_owned(), |v| format!("{v:e}"))
-        }
-        Some(DataType::Float32) => {
-            text.parse::<f32>().map_or_else(|_| text.to_owned(), |v| format!("{v:e}"))
-        }
-        Some(DataType::Decimal128(..)) => without_trailing_zeros(text),
+        Some(DataType::Float64) => text.parse::<f64>().map_or_else(|_| text.to_owned(), double),
+        Some(DataType::Float32) => text.parse::<f32>().map_or_else(|_| text.to_owned(), single),
+        Some(DataType::Decimal128(_, scale)) => decimal(text, *scale),
         _ => text.to_owned(),
     }
+}
+
+/// A decimal without an exponent and without zeros at its end.
+fn decimal(text: &str, scale: i8) -> String {
+    let Some(Decimal::Fits(value)) = decimal_of(text, 38, scale) else {
+        return text.to_owned();
+    };
+    let mut plain = Vec::new();
+    crate::formats::print::decimal_plain(&mut plain, value, scale);
+    without_trailing_zeros(&String::from_utf8_lossy(&plain))
 }
 
 fn without_trailing_zeros(text: &str) -> String {
@@ -99,18 +106,25 @@ fn without_trailing_zeros(text: &str) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Twelve digits: the last ones of a sum depend on the order of its parts.
+fn double(value: f64) -> String {
+    format!("{value:.11e}")
+}
+
+fn single(value: f32) -> String {
+    format!("{value:.5e}")
+}
+
 fn cell(column: &dyn Array, row: usize) -> String {
     if column.is_null(row) {
         return "NULL".to_owned();
     }
     match column.data_type() {
         DataType::Float64 => {
-            let value = column.as_primitive::<arrow::datatypes::Float64Type>().value(row);
-            format!("{value:e}")
+            double(column.as_primitive::<arrow::datatypes::Float64Type>().value(row))
         }
         DataType::Float32 => {
-            let value = column.as_primitive::<arrow::datatypes::Float32Type>().value(row);
-            format!("{value:e}")
+            single(column.as_primitive::<arrow::datatypes::Float32Type>().value(row))
         }
         DataType::Timestamp(unit, zone) => timestamp(column, row, *unit, zone.is_some()),
         DataType::Time32(_) | DataType::Time64(_) => {

@@ -141,7 +141,8 @@ fn casts_implicitly(from: &DataType, to: &DataType) -> bool {
         Int8 => Some(0),
         Int16 => Some(1),
         Int32 => Some(2),
-        Int64 => Some(3),
+        // DataFusion counts rows unsigned; ROW_NUMBER is a BIGINT.
+        Int64 | DataType::UInt64 => Some(3),
         Decimal128(..) => Some(4),
         Float32 => Some(5),
         Float64 => Some(6),

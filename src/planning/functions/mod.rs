@@ -1,7 +1,10 @@
 //! Flink's functions: DataFusion's where they mean the same, ours where not.
 
 mod aggregates;
+mod calendar;
+mod conditional;
 mod java_pattern;
+mod text;
 mod timestamps;
 
 use std::sync::Arc;
@@ -21,7 +24,23 @@ pub struct Session {
 pub fn scalar_functions(session: &Session) -> Vec<Arc<ScalarUDF>> {
     let mut functions = SessionStateDefaults::default_scalar_functions();
     functions.extend(timestamps::all(session));
+    functions.extend(calendar::all());
+    functions.extend(conditional::all());
+    functions.extend(text::all());
+    functions.extend(renamed());
     functions
+}
+
+/// DataFusion's under Flink's names.
+fn renamed() -> Vec<Arc<ScalarUDF>> {
+    const NAMES: [(&str, &str); 2] = [("signum", "sign"), ("trunc", "truncate")];
+    SessionStateDefaults::default_scalar_functions()
+        .into_iter()
+        .filter_map(|function| {
+            let (_, name) = NAMES.iter().find(|(theirs, _)| *theirs == function.name())?;
+            Some(Arc::new(function.as_ref().clone().with_aliases([*name])))
+        })
+        .collect()
 }
 
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {

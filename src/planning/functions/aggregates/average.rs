@@ -241,7 +241,7 @@ fn quotient<M: Mean>(mean: &M, sum: Native<M::Sum>, count: i64) -> Option<Native
     if count == 0 { None } else { mean.divide(sum, count) }
 }
 
-/// The average of one group.
+/// The average of one group, or of a frame that slides over rows.
 #[derive(Debug)]
 struct Running<M: Mean> {
     sum: Native<M::Sum>,
@@ -257,6 +257,18 @@ impl<M: Mean> Accumulator for Running<M> {
             self.count += 1;
         }
         Ok(())
+    }
+
+    fn retract_batch(&mut self, arguments: &[ArrayRef]) -> Result<()> {
+        for value in arguments[0].as_primitive::<M::Value>().iter().flatten() {
+            self.sum = M::subtract(self.sum, M::widen(value));
+            self.count -= 1;
+        }
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {

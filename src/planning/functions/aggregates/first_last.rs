@@ -131,10 +131,9 @@ impl GroupsAccumulator for Grouped {
         self.groups.resize(count, self.null.clone());
         self.rows.resize(count, None);
         for (row, group) in groups.iter().enumerate() {
-            if values.is_valid(row) && passes(filter, row) && self.takes(*group) {
-                if self.rows[*group].replace(row).is_none() {
-                    self.touched.push(*group);
-                }
+            let taken = values.is_valid(row) && passes(filter, row) && self.takes(*group);
+            if taken && self.rows[*group].replace(row).is_none() {
+                self.touched.push(*group);
             }
         }
         for group in self.touched.drain(..) {

@@ -91,10 +91,12 @@ fn separator(args: &AccumulatorArgs<'_>) -> Result<Arc<str>> {
     };
     let no_rows = RecordBatch::new_empty(Arc::new(Schema::clone(args.schema)));
     match expr.evaluate(&no_rows)? {
-        ColumnarValue::Scalar(value) => match value.try_as_str() {
-            Some(Some(text)) => Ok(Arc::from(text)),
-            _ => plan_err!("LISTAGG's separator must be a string"),
-        },
+        ColumnarValue::Scalar(value) => {
+            let Some(Some(text)) = value.try_as_str() else {
+                return plan_err!("LISTAGG's separator must be a string");
+            };
+            Ok(Arc::from(text))
+        }
         ColumnarValue::Array(_) => plan_err!("LISTAGG's separator must be a literal"),
     }
 }

@@ -26,6 +26,11 @@ pub trait Mean: Debug + Clone + Send + Sync + 'static {
         b: <Self::Sum as ArrowPrimitiveType>::Native,
     ) -> <Self::Sum as ArrowPrimitiveType>::Native;
 
+    fn subtract(
+        a: <Self::Sum as ArrowPrimitiveType>::Native,
+        b: <Self::Sum as ArrowPrimitiveType>::Native,
+    ) -> <Self::Sum as ArrowPrimitiveType>::Native;
+
     /// `None` where the average is no value of its type; `count` is positive.
     fn divide(
         &self,
@@ -64,6 +69,10 @@ macro_rules! integers {
                 a.wrapping_add(b)
             }
 
+            fn subtract(a: i64, b: i64) -> i64 {
+                a.wrapping_sub(b)
+            }
+
             fn divide(
                 &self,
                 sum: i64,
@@ -91,6 +100,10 @@ macro_rules! floating_point {
 
             fn add(a: f64, b: f64) -> f64 {
                 a + b
+            }
+
+            fn subtract(a: f64, b: f64) -> f64 {
+                a - b
             }
 
             fn divide(
@@ -128,6 +141,10 @@ impl Mean for Decimals {
 
     fn add(a: i128, b: i128) -> i128 {
         decimals::add(a, b)
+    }
+
+    fn subtract(a: i128, b: i128) -> i128 {
+        decimals::add(a, -b)
     }
 
     fn divide(&self, sum: i128, count: i64) -> Option<i128> {

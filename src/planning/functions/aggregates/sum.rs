@@ -105,7 +105,8 @@ fn running(ty: &DataType) -> Result<Box<dyn Accumulator>> {
     macro_rules! make {
         ($t:ty, $addition:ty) => {
             Ok(Box::new(Running::<$t, $addition> {
-                sum: None,
+                sum: Default::default(),
+                count: 0,
                 ty: ty.clone(),
                 addition: Default::default(),
             }))
@@ -132,6 +133,8 @@ fn grouped(ty: &DataType) -> Result<Box<dyn GroupsAccumulator>> {
 trait Addition<T: ArrowPrimitiveType>: Default + Send + Sync + 'static {
     fn add(a: T::Native, b: T::Native) -> T::Native;
 
+    fn subtract(a: T::Native, b: T::Native) -> T::Native;
+
     /// Whether a sum is a value, rather than a mark of overflow.
     fn is_value(sum: T::Native) -> bool;
 }
@@ -143,6 +146,10 @@ struct Wrapping;
 impl<T: ArrowPrimitiveType<Native: ArrowNativeTypeOp>> Addition<T> for Wrapping {
     fn add(a: T::Native, b: T::Native) -> T::Native {
         a.add_wrapping(b)
+    }
+
+    fn subtract(a: T::Native, b: T::Native) -> T::Native {
+        a.sub_wrapping(b)
     }
 
     fn is_value(_: T::Native) -> bool {
@@ -157,6 +164,10 @@ struct Decimals;
 impl Addition<Decimal128Type> for Decimals {
     fn add(a: i128, b: i128) -> i128 {
         decimals::add(a, b)
+    }
+
+    fn subtract(a: i128, b: i128) -> i128 {
+        decimals::add(a, -b)
     }
 
     fn is_value(sum: i128) -> bool {
@@ -231,25 +242,47 @@ impl<T: ArrowPrimitiveType, A: Addition<T>> GroupsAccumulator for Grouped<T, A> 
     }
 }
 
-/// The sum of one group.
+/// The sum of one group, or of a frame that slides over rows.
 struct Running<T: ArrowPrimitiveType, A> {
-    sum: Option<T::Native>,
+    sum: T::Native,
+    /// How many values are in the sum.
+    count: usize,
     ty: DataType,
     addition: std::marker::PhantomData<A>,
 }
 
+impl<T: ArrowPrimitiveType, A: Addition<T>> Running<T, A> {
+    fn scalar(&self, is_valid: bool) -> Result<ScalarValue> {
+        let sum = (self.count > 0 && is_valid).then_some(self.sum);
+        ScalarValue::new_primitive::<T>(sum, &self.ty)
+    }
+}
+
 impl<T: ArrowPrimitiveType, A> std::fmt::Debug for Running<T, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Sum({}, {:?})", self.ty, self.sum)
+        write!(f, "Sum({}, {:?} of {})", self.ty, self.sum, self.count)
     }
 }
 
 impl<T: ArrowPrimitiveType, A: Addition<T>> Accumulator for Running<T, A> {
     fn update_batch(&mut self, arguments: &[ArrayRef]) -> Result<()> {
         for value in arguments[0].as_primitive::<T>().iter().flatten() {
-            self.sum = Some(self.sum.map_or(value, |sum| A::add(sum, value)));
+            self.sum = A::add(self.sum, value);
+            self.count += 1;
         }
         Ok(())
+    }
+
+    fn retract_batch(&mut self, arguments: &[ArrayRef]) -> Result<()> {
+        for value in arguments[0].as_primitive::<T>().iter().flatten() {
+            self.sum = A::subtract(self.sum, value);
+            self.count -= 1;
+        }
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
@@ -257,12 +290,11 @@ impl<T: ArrowPrimitiveType, A: Addition<T>> Accumulator for Running<T, A> {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::new_primitive::<T>(self.sum, &self.ty)?])
+        Ok(vec![self.scalar(true)?])
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let value = self.sum.filter(|sum| A::is_value(*sum));
-        ScalarValue::new_primitive::<T>(value, &self.ty)
+        self.scalar(A::is_value(self.sum))
     }
 
     fn size(&self) -> usize {

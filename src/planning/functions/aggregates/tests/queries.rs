@@ -87,3 +87,10 @@ async fn what_is_no_number_is_refused() {
     let error = answer(1, "SELECT LISTAGG(v) FROM t").await.expect_err("no string");
     assert!(error.contains("takes strings"), "{error}");
 }
+
+#[tokio::test]
+async fn sums_and_averages_follow_a_sliding_frame() {
+    let query = "SELECT SUM(v) OVER f, AVG(v) OVER f FROM t WHERE k = 'a' \
+                 WINDOW f AS (ORDER BY w DESC, v ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)";
+    check(query, "Int32 Int32 |1|1| |2|1| |5|2| |4|4|").await;
+}
