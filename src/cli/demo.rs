@@ -24,7 +24,7 @@ use crate::kafka_client::ClientProperties;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Readings to produce.
-    #[arg(long, default_value_t = 400_000, value_name = "N")]
+    #[arg(long, default_value_t = 300_000, value_name = "N")]
     events: u64,
     /// Readings a second; 0: as fast as possible.
     #[arg(long, default_value_t = 100_000, value_name = "N")]
