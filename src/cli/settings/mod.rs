@@ -110,8 +110,9 @@ impl Settings {
     /// Everything that is wrong in any of them.
     pub fn load(flags: &SettingFlags) -> Result<Self, CliError> {
         // Names and values that are no text are not for us.
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
         Self::from_places(flags, variables)
     }
 
@@ -144,7 +145,9 @@ fn read_flags(flags: &SettingFlags) -> Result<BTreeMap<String, String>, Vec<Diag
     let mut faults = Vec::new();
     for pair in &flags.set {
         match pair.split_once('=') {
-            Some((key, value)) => pairs.push((key.trim().to_owned(), value.to_owned(), "--set")),
+            Some((key, value)) => {
+                pairs.push((key.trim().to_owned(), value.to_owned(), "--set"))
+            }
             None => faults.push(
                 Diagnostic::error(format!("--set cannot be `{pair}`"))
                     .hint("write --set KEY=VALUE, such as --set turnstile.workers=4"),
