@@ -6,5 +6,6 @@
 mod cases;
 mod commands;
 mod kafka;
+mod produce;
 mod same_log;
 mod support;
