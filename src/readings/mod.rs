@@ -93,7 +93,8 @@ impl Readings {
         } else {
             self.random.random_range(0..LATE_MS)
         };
-        FIRST_READING_S + (now_ms - late_ms).div_euclid(1000)
+        // Late as it may be, it was made while there were readings.
+        FIRST_READING_S + (now_ms - late_ms).max(0) / 1000
     }
 
     /// Mostly a few, sometimes a rush.
@@ -246,6 +247,42 @@ mod tests {
             let id = uuid::Uuid::parse_str(fields[11]).expect("ID is a UUID");
             assert_eq!(id.get_version_num(), 4);
         }
+    }
+
+    /// At the standard pace 100,000 readings are 15 minutes: few are more than
+    /// 2 s behind the latest, and beyond 2 minutes hardly any.
+    #[test]
+    fn most_readings_are_nearly_in_order() {
+        let seconds = |line: &String| {
+            let text = line.rsplit(',').next().expect("the last field");
+            let at = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S");
+            at.expect("TIMESTAMP is a timestamp").and_utc().timestamp() - FIRST_READING_S
+        };
+        let times: Vec<i64> = lines(1, 100_000).iter().map(seconds).collect();
+        let mut latest = 0;
+        let (mut behind, mut far_behind) = (0, 0);
+        for at in &times {
+            latest = latest.max(*at);
+            behind += usize::from(latest - at > 2);
+            far_behind += usize::from(latest - at > 120);
+        }
+        assert_eq!(times.iter().min(), Some(&0));
+        assert_eq!(latest, 899);
+        assert!((1_000..3_000).contains(&behind), "{behind}");
+        assert!((1..20).contains(&far_behind), "{far_behind}");
+    }
+
+    #[test]
+    fn event_time_goes_by_as_told() {
+        let mut readings = Readings::new(1).every(Duration::from_secs(60));
+        let (mut line, mut id) = (Vec::new(), Vec::new());
+        for _ in 0..61 {
+            line.clear();
+            readings.next(&mut line, &mut id);
+        }
+        let text = String::from_utf8(line).expect("readings are text");
+        let at = text.rsplit(',').next().expect("the last field");
+        assert!(("2023-09-23 16:58:00".."2023-09-23 17:00:01").contains(&at), "{at}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use rdkafka::{ClientConfig, ClientContext};
 use super::super::progress::Sample;
 use super::super::{CliError, say};
 use crate::engine::StopSignal;
-use crate::kafka_client::ClientProperties;
+use crate::kafka_client::{ClientProperties, creation_error};
 
 /// How long the brokers may take to answer at all.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -118,7 +118,7 @@ impl Sender {
                 create(&config, topic, partitions)?;
             }
             // A leader is being elected.
-            Some(code) if code == RDKafkaErrorCode::LeaderNotAvailable => {}
+            Some(RDKafkaErrorCode::LeaderNotAvailable) => {}
             Some(code) => return Err(CliError::World(format!("topic `{topic}`: {code}"))),
         }
         Ok(Self { producer, topic: topic.to_owned(), sent })
@@ -222,7 +222,7 @@ fn may_be_idempotent(config: &ClientConfig) -> bool {
 
 /// Properties that librdkafka refuses, alone or together.
 fn config_error(error: KafkaError) -> CliError {
-    CliError::Author(format!("error: client properties: {error}"))
+    CliError::Author(format!("error: client properties: {}", creation_error(&error)))
 }
 
 fn create(config: &ClientConfig, topic: &str, partitions: i32) -> Result<(), CliError> {
