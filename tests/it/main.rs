@@ -8,4 +8,5 @@ mod commands;
 mod kafka;
 mod produce;
 mod same_log;
+mod settings;
 mod support;

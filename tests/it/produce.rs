@@ -44,7 +44,16 @@ fn readings_go_to_a_topic_made_for_them() {
     let produce = |topic: &str| {
         let mut command = turnstile();
         command.args(["produce", "turnstile", "--bootstrap-servers", &address]);
-        command.args(["--topic", topic, "--partitions", "3", "--events", "5000", "--seed", "7"]);
+        command.args([
+            "--topic",
+            topic,
+            "--partitions",
+            "3",
+            "--events",
+            "5000",
+            "--seed",
+            "7",
+        ]);
         command.output().unwrap()
     };
     let output = produce("a");
