@@ -1,11 +1,18 @@
 -- Passages through every turnstile, five minutes at a time, as CSV files.
 --
---   KAFKA_BOOTSTRAP   the brokers
---   LAKE              where the result lands: file:///folder or s3://bucket/prefix
+--   turnstile run queries/turnstile_5min_csv.sql
+--
+-- From the environment:
+--   KAFKA_BOOTSTRAP   the brokers; localhost:9092 unless set
+--   LAKE              where the result lands, as a URI: file:///folder or
+--                     s3://bucket/prefix. A path that is not absolute would be
+--                     another folder on each machine of a Flink cluster, so the
+--                     default is one that every machine has.
 
--- A reading whose time cannot be read is counted and left out.
+-- A reading whose time cannot be read is left out; unless told so, a job stops.
 SET 'table.exec.source.rowtime-null-handling' = 'DROP';
 
+-- What the turnstiles send: lines of text with commas.
 CREATE TABLE turnstile (
   CA          STRING,
   UNIT        STRING,
@@ -20,8 +27,10 @@ CREATE TABLE turnstile (
   EXITS       BIGINT,
   ID          STRING,
   `TIMESTAMP` STRING,  -- yyyy-MM-dd HH:mm:ss
+  -- The time that windows go by: the turnstile's clock, not Kafka's.
   event_time AS TO_TIMESTAMP(`TIMESTAMP`),
-  -- A reading may come up to five minutes after one that was made later.
+  -- A reading may come up to five minutes after one that was made later, so a
+  -- window closes when a reading of five minutes after its end has been seen.
   WATERMARK FOR event_time AS event_time - INTERVAL '5' MINUTE
 ) WITH (
   'connector' = 'kafka',
@@ -35,6 +44,7 @@ CREATE TABLE turnstile (
   'csv.ignore-parse-errors' = 'true'
 );
 
+-- What lands in the lake: one row per turnstile, window and kind of reading.
 CREATE TABLE turnstile_5min_csv (
   CA       STRING,
   UNIT     STRING,
@@ -43,7 +53,7 @@ CREATE TABLE turnstile_5min_csv (
   LINENAME STRING,
   DIVISION STRING,
   `DATE`   STRING,
-  `TIME`   STRING,  -- the end of the five minutes
+  `TIME`   STRING,  -- the end of the five minutes; 00:00:00 ends the day in `DATE`
   `DESC`   STRING,
   ENTRIES  BIGINT,
   EXITS    BIGINT

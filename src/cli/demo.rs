@@ -69,14 +69,15 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
     let load = Load {
         events: if args.keep_running { u64::MAX } else { args.events },
         rate: args.rate,
+        speed: None,
         seed: args.seed,
     };
     say(&format!("running queries/turnstile_5min.sql into {}", lake.display()));
     let progress = Progress::start(&status, false);
     let result = std::thread::scope(|threads| {
         let produced = threads.spawn(|| {
-            let result = produce_readings(&sender, load, &stop, |_| {});
-            let result = result.and_then(|()| sender.finish());
+            let result = produce_readings(&sender, load, &stop);
+            let result = result.and_then(|()| sender.finish(&stop));
             if let Ok(delivered) = &result {
                 wait_until_read(*delivered, &status, &stop);
             }

@@ -7,23 +7,31 @@ mod check;
 mod demo;
 mod error;
 mod explain;
+mod logging;
 mod produce;
 mod progress;
 mod run;
+mod screen;
 mod script;
 mod settings;
 mod signals;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 pub use error::CliError;
+use screen::{answer, say};
 
 /// Runs Flink SQL over Kafka topics and lands the result in a data lake.
 #[derive(Debug, Parser)]
 #[command(name = "turnstile", version, about, max_term_width = 100)]
 struct Cli {
+    /// Log what the Kafka client and the engine are doing (`turnstile.log-level`
+    /// = `debug`).
+    #[arg(long, short, global = true)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -38,19 +46,31 @@ enum Command {
     Produce(produce::Command),
 }
 
+impl Command {
+    fn execute(&self) -> Result<(), CliError> {
+        match self {
+            Command::Demo(args) => demo::execute(args),
+            Command::Run(args) => run::execute(args),
+            Command::Check(args) => check::execute(args),
+            Command::Explain(args) => explain::execute(args),
+            Command::Produce(command) => produce::execute(command),
+        }
+    }
+}
+
 /// Runs the command of the process's arguments.
 ///
-/// Exit codes: 0 done, 1 the query's author can mend it, 2 the world was in the
-/// way, 3 a fault of turnstile's own.
+/// Exit codes: 0 done, 1 the author of the query, the settings or the command
+/// line can mend it, 2 the world was in the way, 3 a fault of turnstile's own.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match &cli.command {
-        Command::Demo(args) => demo::execute(args),
-        Command::Run(args) => run::execute(args),
-        Command::Check(args) => check::execute(args),
-        Command::Explain(args) => explain::execute(args),
-        Command::Produce(command) => produce::execute(command),
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return refuse(&usage),
     };
+    logging::start(cli.verbose);
+    // The panic's own message has been printed by the time it is caught.
+    let result = catch_unwind(AssertUnwindSafe(|| cli.command.execute()))
+        .unwrap_or_else(|_| Err(CliError::Bug("the command ended in a panic".to_owned())));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -60,20 +80,20 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// One line, or several, for the user's eyes: on standard error.
-#[allow(clippy::print_stderr)]
-fn say(text: &str) {
-    eprintln!("{text}");
+/// Help and version are answers; anything else is the author's mistake.
+fn refuse(usage: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the output is closed.
+    let _ = usage.print();
+    ExitCode::from(u8::from(usage.use_stderr()))
 }
 
-/// What the command was asked for: on standard output.
-fn answer(text: &str) -> Result<(), CliError> {
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever read us has seen enough.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(e) => Err(CliError::World(format!("standard output: {e}"))),
-        Ok(()) => Ok(()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_agree_with_each_other() {
+        Cli::command().debug_assert();
     }
 }

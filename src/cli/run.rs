@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::progress::{Progress, short};
-use super::settings::{RunSettings, SettingFlags, Settings};
+use super::settings::{RunSettings, SettingFlags, Settings, apply_log_level};
 use super::signals::stop_on_signals;
 use super::{CliError, say, script};
 use crate::clock::{Clock as _, SystemClock};
@@ -47,6 +47,7 @@ pub fn run(
     status: &Arc<Status>,
     stop: &StopSignal,
 ) -> Result<Ended, CliError> {
+    apply_log_level(&planned.settings);
     let options = options(&planned);
     Ok(engine::run(planned.job, &options, status, stop)?)
 }

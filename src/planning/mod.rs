@@ -43,6 +43,7 @@ use split::{Operator, SplitError};
 pub use wall_time::Zone;
 
 use crate::diagnostics::{Diagnostic, Span, Spanned};
+use crate::options::parse_duration;
 use crate::sinks::SinkTable;
 use crate::sql::ast::{Insert, Query, Script, StatementKind};
 
@@ -51,6 +52,8 @@ pub const TIME_ZONE: &str = "table.local-time-zone";
 pub const PIPELINE_NAME: &str = "pipeline.name";
 /// What becomes of rows whose event time is NULL: `FAIL` or `DROP`.
 pub const NULL_EVENT_TIME: &str = "table.exec.source.rowtime-null-handling";
+/// The idle timeout of every table that has no `scan.watermark.idle-timeout`.
+pub const IDLE_TIMEOUT: &str = "table.exec.source.idle-timeout";
 
 /// The meaning of a value of [`NULL_EVENT_TIME`].
 pub fn null_event_time(value: &str) -> Option<NullEventTime> {
@@ -366,9 +369,14 @@ impl<'a> Planner<'a> {
         let null_handling = self.settings.get(NULL_EVENT_TIME).and_then(|v| null_event_time(v));
         let null_handling = null_handling.unwrap_or_default();
         let end = Span::new(0, 0);
-        let job = job
+        let mut job = job
             .finish(name, time_zone, null_handling, &self.state, table)
             .map_err(|e| vec![errors::diagnostic(&e, self.script, end)])?;
+        let idle_timeout = self.settings.get(IDLE_TIMEOUT).and_then(|v| parse_duration(v));
+        for scan in &mut job.scans {
+            // Zero turns it off, in either place.
+            scan.idle_timeout = scan.idle_timeout.or(idle_timeout).filter(|t| !t.is_zero());
+        }
         if job.outputs.is_empty() {
             return Err(vec![
                 Diagnostic::error("the file has no INSERT, so there is nothing to run")

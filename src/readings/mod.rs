@@ -6,7 +6,10 @@
 //! a UUID, `TIMESTAMP` as yyyy-MM-dd HH:mm:ss. The same seed gives the same
 //! lines.
 
+pub mod audits;
 mod stations;
+
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -17,8 +20,8 @@ use stations::{STATIONS, Station};
 const TURNSTILES_PER_STATION: u64 = 64;
 /// 2023-09-23 16:00:00 UTC, in seconds since the epoch.
 const FIRST_READING_S: i64 = 1_695_484_800;
-/// Milliseconds of event time from one reading to the next.
-const STEP_MS: i64 = 9;
+/// Event time from one reading to the next unless said otherwise.
+const STEP: Duration = Duration::from_millis(9);
 /// One reading in this many comes late.
 const LATE_ONE_IN: u32 = 50;
 /// How late it comes at most, mostly: within the queries' 5 minutes.
@@ -31,7 +34,9 @@ const TOO_LATE_MS: i64 = 1_200_000;
 #[derive(Debug, Clone)]
 pub struct Readings {
     random: StdRng,
-    made: i64,
+    step_ns: u64,
+    /// Event time since the first reading.
+    passed_ns: u64,
 }
 
 /// Length of a reading's ID in bytes.
@@ -39,7 +44,13 @@ pub const ID_LENGTH: usize = 36;
 
 impl Readings {
     pub fn new(seed: u64) -> Self {
-        Self { random: StdRng::seed_from_u64(seed), made: 0 }
+        Self { random: StdRng::seed_from_u64(seed), step_ns: 0, passed_ns: 0 }.every(STEP)
+    }
+
+    /// Lets this much event time pass from one reading to the next.
+    pub fn every(mut self, step: Duration) -> Self {
+        self.step_ns = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX);
+        self
     }
 
     /// Turnstiles that readings come from.
@@ -70,11 +81,11 @@ impl Readings {
         line.extend_from_slice(&id[start..]);
         line.push(b',');
         civil.push_iso(line);
-        self.made += 1;
+        self.passed_ns = self.passed_ns.saturating_add(self.step_ns);
     }
 
     fn event_time_s(&mut self) -> i64 {
-        let now_ms = self.made * STEP_MS;
+        let now_ms = i64::try_from(self.passed_ns / 1_000_000).expect("a sixth of i64's range");
         let late_ms = if !self.random.random_ratio(1, LATE_ONE_IN) {
             self.random.random_range(0..2_000)
         } else if self.random.random_ratio(1, TOO_LATE_ONE_IN) {
@@ -82,7 +93,8 @@ impl Readings {
         } else {
             self.random.random_range(0..LATE_MS)
         };
-        FIRST_READING_S + (now_ms - late_ms).div_euclid(1000)
+        // Late as it may be, it was made while there were readings.
+        FIRST_READING_S + (now_ms - late_ms).max(0) / 1000
     }
 
     /// Mostly a few, sometimes a rush.
@@ -235,6 +247,42 @@ mod tests {
             let id = uuid::Uuid::parse_str(fields[11]).expect("ID is a UUID");
             assert_eq!(id.get_version_num(), 4);
         }
+    }
+
+    /// At the standard pace 100,000 readings are 15 minutes: few are more than
+    /// 2 s behind the latest, and beyond 2 minutes hardly any.
+    #[test]
+    fn most_readings_are_nearly_in_order() {
+        let seconds = |line: &String| {
+            let text = line.rsplit(',').next().expect("the last field");
+            let at = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S");
+            at.expect("TIMESTAMP is a timestamp").and_utc().timestamp() - FIRST_READING_S
+        };
+        let times: Vec<i64> = lines(1, 100_000).iter().map(seconds).collect();
+        let mut latest = 0;
+        let (mut behind, mut far_behind) = (0, 0);
+        for at in &times {
+            latest = latest.max(*at);
+            behind += usize::from(latest - at > 2);
+            far_behind += usize::from(latest - at > 120);
+        }
+        assert_eq!(times.iter().min(), Some(&0));
+        assert_eq!(latest, 899);
+        assert!((1_000..3_000).contains(&behind), "{behind}");
+        assert!((1..20).contains(&far_behind), "{far_behind}");
+    }
+
+    #[test]
+    fn event_time_goes_by_as_told() {
+        let mut readings = Readings::new(1).every(Duration::from_secs(60));
+        let (mut line, mut id) = (Vec::new(), Vec::new());
+        for _ in 0..61 {
+            line.clear();
+            readings.next(&mut line, &mut id);
+        }
+        let text = String::from_utf8(line).expect("readings are text");
+        let at = text.rsplit(',').next().expect("the last field");
+        assert!(("2023-09-23 16:58:00".."2023-09-23 17:00:01").contains(&at), "{at}");
     }
 
     #[test]

@@ -6,5 +6,7 @@
 mod cases;
 mod commands;
 mod kafka;
+mod produce;
 mod same_log;
+mod settings;
 mod support;

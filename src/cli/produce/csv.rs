@@ -1,23 +1,22 @@
 //! `turnstile produce csv`: the MTA's published turnstile files as readings.
-//!
-//! A file holds one row per audit of a turnstile, with counters that only grow
-//! since the turnstile was installed. A reading is what passed between two
-//! audits, so a turnstile's first audit gives none. A counter that runs
-//! backwards counts all the same; one that jumps has been reset, and the audit
-//! only starts anew.
-//!
-//! Source: the MTA's "Turnstile Usage Data" field description.
 
-use std::collections::HashMap;
-use std::io::BufRead as _;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+
+use chrono::{NaiveDateTime, TimeDelta};
 
 use super::super::signals::stop_on_signals;
 use super::super::{CliError, say};
+use super::pace::Pace;
 use super::{Sender, Target};
 use crate::engine::StopSignal;
+use crate::readings::audits::{Audits, Reading};
 
 /// Replay the MTA's published turnstile files.
+///
+/// The files hold counters; a message holds what passed since the turnstile's
+/// audit before, so the first audit of each gives none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files with the header C/A,UNIT,SCP,STATION,LINENAME,DIVISION,DATE,TIME,DESC,ENTRIES,EXITS.
@@ -25,127 +24,138 @@ pub struct Args {
     files: Vec<PathBuf>,
     #[command(flatten)]
     target: Target,
+    /// Readings a second; 0: as fast as the brokers take them.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    rate: u64,
+    /// Send in the order of time, all files together, from memory. The files
+    /// themselves are in the order of turnstiles, each from the first day to the
+    /// last, so to a watermark nearly every row comes late.
+    #[arg(long)]
+    by_time: bool,
 }
-
-const HEADER: [&str; 11] = [
-    "C/A", "UNIT", "SCP", "STATION", "LINENAME", "DIVISION", "DATE", "TIME", "DESC", "ENTRIES",
-    "EXITS",
-];
-
-/// More passages than this between two audits are a counter's reset.
-const PLAUSIBLE: u64 = 100_000;
 
 /// Bad lines that are told one by one.
 const TOLD: u64 = 10;
+/// The delay that `queries/turnstile_5min.sql` allows for.
+const DELAY: TimeDelta = TimeDelta::minutes(5);
 
 pub fn execute(args: &Args) -> Result<(), CliError> {
+    // A file that is not there is told before anything is sent.
     for file in &args.files {
         open(file)?;
     }
-    let sender = args.target.connect()?;
     let stop = StopSignal::default();
     stop_on_signals(&stop)?;
-    let mut replay = Replay::default();
-    for file in &args.files {
-        replay.file(file, &sender, &stop)?;
+    args.target.deliver(None, &stop, |sender| {
+        let mut replay =
+            Replay { sender, stop: &stop, pace: Pace::new(args.rate), order: Order::default() };
+        let mut audits = Audits::default();
+        if args.by_time {
+            let mut readings = Vec::new();
+            for_each(args, &mut audits, &stop, |reading| {
+                readings.push(reading);
+                Ok(())
+            })?;
+            // Of the same moment, in the order of the files.
+            readings.sort_by_key(|reading| reading.at);
+            readings.iter().try_for_each(|reading| replay.send(reading))?;
+        } else {
+            for_each(args, &mut audits, &stop, |reading| replay.send(&reading))?;
+        }
+        Ok(remarks(&audits, &replay.order))
+    })
+}
+
+fn remarks(audits: &Audits, order: &Order) -> String {
+    let counts = audits.counts;
+    let mut text = format!(
+        "; {} first audits, {} resets, {} bad lines",
+        counts.first, counts.resets, counts.bad
+    );
+    if order.late > 0 {
+        text.push_str(&format!(
+            "\nnote: {} of them are more than {} minutes older than one sent before; \
+             --by-time sends them in order",
+            order.late,
+            DELAY.num_minutes()
+        ));
     }
-    let delivered = sender.finish()?;
-    say(&format!(
-        "{delivered} readings delivered to `{}`; {} first audits, {} resets, {} bad lines",
-        args.target.topic, replay.first, replay.resets, replay.bad
-    ));
+    text
+}
+
+fn open(file: &Path) -> Result<BufReader<File>, CliError> {
+    let failed = |e| CliError::Author(format!("error: {}: {e}", file.display()));
+    File::open(file).map(BufReader::new).map_err(failed)
+}
+
+/// Every reading of the files, in their order; bad lines are told.
+fn for_each(
+    args: &Args,
+    audits: &mut Audits,
+    stop: &StopSignal,
+    mut take: impl FnMut(Reading) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let mut line = Vec::new();
+    for path in &args.files {
+        let name = path.display();
+        let mut file = open(path)?;
+        for number in 1u64.. {
+            line.clear();
+            let length = file
+                .read_until(b'\n', &mut line)
+                .map_err(|e| CliError::World(format!("{name}: {e}")))?;
+            if length == 0 || stop.is_set() {
+                break;
+            }
+            match audits.line(&line) {
+                Ok(Some(reading)) => take(reading)?,
+                Ok(None) => {}
+                Err(fault) => tell(&format!("{name}:{number}: {fault}"), audits.counts.bad),
+            }
+        }
+    }
     Ok(())
 }
 
-fn open(file: &Path) -> Result<std::io::BufReader<std::fs::File>, CliError> {
-    let failed =
-        |e: std::io::Error| CliError::Author(format!("error: {}: {e}", file.display()));
-    std::fs::File::open(file).map(std::io::BufReader::new).map_err(failed)
+fn tell(fault: &str, bad: u64) {
+    if bad <= TOLD {
+        say(fault);
+    }
+    if bad == TOLD {
+        say("more bad lines are counted and not shown");
+    }
 }
 
-/// The counters of each turnstile at its last audit.
-#[derive(Debug, Default)]
-pub struct Replay {
-    last: HashMap<String, (u64, u64)>,
-    pub first: u64,
-    pub resets: u64,
-    pub bad: u64,
+struct Replay<'a> {
+    sender: &'a Sender,
+    stop: &'a StopSignal,
+    pace: Pace,
+    order: Order,
 }
 
-/// What a line gives.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Line {
-    Reading { id: String, text: String },
-    Nothing,
-}
-
-impl Replay {
-    fn file(
-        &mut self,
-        file: &Path,
-        sender: &Sender,
-        stop: &StopSignal,
-    ) -> Result<(), CliError> {
-        for (number, line) in (1u64..).zip(open(file)?.lines()) {
-            if stop.is_set() {
-                return Ok(());
-            }
-            let place = || format!("{}:{number}", file.display());
-            let line = line.map_err(|e| CliError::World(format!("{}: {e}", place())))?;
-            match self.line(&line) {
-                Ok(Line::Nothing) => {}
-                Ok(Line::Reading { id, text }) => {
-                    sender.send(id.as_bytes(), text.as_bytes())?
-                }
-                Err(reason) => {
-                    self.bad += 1;
-                    if self.bad <= TOLD {
-                        say(&format!("{}: {reason}", place()));
-                    }
-                }
-            }
+impl Replay<'_> {
+    fn send(&mut self, reading: &Reading) -> Result<(), CliError> {
+        if self.stop.is_set() {
+            return Ok(());
         }
+        self.order.see(reading.at);
+        self.sender.send(reading.id.as_bytes(), reading.line.as_bytes(), self.stop)?;
+        self.pace.keep();
         Ok(())
     }
+}
 
-    /// One line of a file.
-    ///
-    /// # Errors
-    /// What is wrong with it, for a person.
-    pub fn line(&mut self, line: &str) -> Result<Line, String> {
-        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-        if line.trim().is_empty() || fields == HEADER {
-            return Ok(Line::Nothing);
-        }
-        let &[ca, unit, scp, station, lines, division, date, time, desc, entries, exits] =
-            fields.as_slice()
-        else {
-            return Err(format!("{} fields in place of {}", fields.len(), HEADER.len()));
-        };
-        let number = |name: &str, text: &str| {
-            text.parse::<u64>().map_err(|_| format!("{name} is no number: `{text}`"))
-        };
-        let now = (number("ENTRIES", entries)?, number("EXITS", exits)?);
-        let day = chrono::NaiveDate::parse_from_str(date, "%m/%d/%Y")
-            .map_err(|_| format!("DATE is not MM/DD/YYYY: `{date}`"))?;
-        let clock = chrono::NaiveTime::parse_from_str(time, "%H:%M:%S")
-            .map_err(|_| format!("TIME is not HH:mm:ss: `{time}`"))?;
-        let Some(before) = self.last.insert(format!("{ca},{unit},{scp}"), now) else {
-            self.first += 1;
-            return Ok(Line::Nothing);
-        };
-        let (entered, left) = (before.0.abs_diff(now.0), before.1.abs_diff(now.1));
-        if entered > PLAUSIBLE || left > PLAUSIBLE {
-            self.resets += 1;
-            return Ok(Line::Nothing);
-        }
-        let id = uuid::Uuid::new_v4().to_string();
-        let text = format!(
-            "{ca},{unit},{scp},{station},{lines},{division},{},{time},{desc},{entered},{left},{id},{} {clock}",
-            day.format("%m-%d-%y"),
-            day.format("%Y-%m-%d"),
-        );
-        Ok(Line::Reading { id, text })
+/// How far the readings are from the order of time.
+#[derive(Debug, Default)]
+struct Order {
+    latest: NaiveDateTime,
+    late: u64,
+}
+
+impl Order {
+    fn see(&mut self, at: NaiveDateTime) {
+        self.latest = self.latest.max(at);
+        self.late += u64::from(at < self.latest - DELAY);
     }
 }
 
@@ -153,33 +163,11 @@ impl Replay {
 mod tests {
     use super::*;
 
-    fn audit(counters: &str) -> String {
-        format!(
-            "A002,R051,02-00-00,59 ST,NQR456W,BMT,09/23/2023,04:00:00,REGULAR,{counters}        "
-        )
-    }
-
     #[test]
-    fn readings_are_differences_of_audits() {
-        let mut replay = Replay::default();
-        let header = "C/A,UNIT,SCP,STATION,LINENAME,DIVISION,DATE,TIME,DESC,ENTRIES,EXITS     ";
-        assert_eq!(replay.line(header), Ok(Line::Nothing));
-        assert_eq!(replay.line(&audit("0007414864,0002518132")), Ok(Line::Nothing));
-        let Ok(Line::Reading { id, text }) = replay.line(&audit("0007414873,0002518136"))
-        else {
-            panic!("the second audit gives a reading");
-        };
-        let expected = format!(
-            "A002,R051,02-00-00,59 ST,NQR456W,BMT,09-23-23,04:00:00,REGULAR,9,4,{id},2023-09-23 04:00:00"
-        );
-        assert_eq!(text, expected);
-        assert_eq!(replay.line(&audit("5,7")), Ok(Line::Nothing), "the counter was reset");
-        assert!(
-            matches!(replay.line(&audit("3,5")), Ok(Line::Reading { .. })),
-            "runs backwards"
-        );
-        assert_eq!((replay.first, replay.resets), (1, 1));
-        assert_eq!(replay.line("a,b"), Err("2 fields in place of 11".to_owned()));
-        assert_eq!(replay.line(&audit("x,5")), Err("ENTRIES is no number: `x`".to_owned()));
+    fn what_a_watermark_would_call_late_is_counted() {
+        let at = |minute| NaiveDateTime::default() + TimeDelta::minutes(minute);
+        let mut order = Order::default();
+        [10, 5, 4, 20, 10].map(at).into_iter().for_each(|at| order.see(at));
+        assert_eq!(order.late, 2);
     }
 }

@@ -1,18 +1,22 @@
 //! `turnstile produce`: readings to any Kafka cluster.
 
 mod csv;
+mod pace;
 mod sender;
 mod turnstile;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
-use super::CliError;
+use super::progress::{Progress, short};
+use super::{CliError, say};
 use crate::diagnostics::{SourceFile, Span, Spanned};
+use crate::engine::StopSignal;
 use crate::kafka_client::{ClientProperties, parse_java_properties};
 pub use sender::Sender;
 pub use turnstile::{Load, produce_readings};
 
-/// Produce turnstile readings to a Kafka topic.
+/// Produce turnstile readings to a Kafka topic. A message's key is its ID.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     Turnstile(turnstile::Args),
@@ -48,7 +52,8 @@ pub struct Target {
     #[arg(long, default_value = "turnstile")]
     topic: String,
     /// Partitions of a topic that has to be made.
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    #[arg(long, default_value_t = 4, value_name = "N",
+          value_parser = clap::value_parser!(i32).range(1..=100_000))]
     partitions: i32,
 }
 
@@ -74,7 +79,29 @@ impl Target {
         ClientProperties::from_pairs(pairs, "", Span::default()).map_err(wrong)
     }
 
-    fn connect(&self) -> Result<Sender, CliError> {
-        Sender::connect(&self.properties()?, &self.topic, self.partitions)
+    /// Connects, has `produce` send messages, of which there will be `expected`,
+    /// and waits until they are delivered. What `produce` returns is said behind
+    /// the summary.
+    fn deliver(
+        &self,
+        expected: Option<u64>,
+        stop: &StopSignal,
+        produce: impl FnOnce(&Sender) -> Result<String, CliError>,
+    ) -> Result<(), CliError> {
+        let sender = Sender::connect(&self.properties()?, &self.topic, self.partitions)?;
+        let started = Instant::now();
+        let progress = Progress::watch(sender.watch(expected));
+        let produced = produce(&sender);
+        // What was sent before a failure is delivered all the same.
+        let finished = sender.finish(stop);
+        drop(progress);
+        let (remarks, delivered) = (produced?, finished?);
+        let seconds = started.elapsed().as_secs_f64();
+        say(&format!(
+            "{delivered} readings delivered to `{}` in {seconds:.1} s ({}/s){remarks}",
+            self.topic,
+            short(delivered as f64 / seconds.max(0.001)),
+        ));
+        Ok(())
     }
 }

@@ -1,11 +1,10 @@
 //! `turnstile produce turnstile`
 
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::super::progress::short;
+use super::super::CliError;
 use super::super::signals::stop_on_signals;
-use super::super::{CliError, say};
+use super::pace::Pace;
 use super::{Sender, Target};
 use crate::engine::StopSignal;
 use crate::readings::Readings;
@@ -21,9 +20,20 @@ pub struct Args {
     /// Readings a second; 0: as fast as the brokers take them.
     #[arg(long, default_value_t = 0, value_name = "N")]
     rate: u64,
+    /// Event time goes by this many times as fast as the clock, at the --rate;
+    /// without it, 9 ms of event time pass from one reading to the next.
+    #[arg(long, value_name = "X", requires = "rate", value_parser = speed)]
+    speed: Option<f64>,
     /// The same seed gives the same readings.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(speed) if (0.001..=1e6).contains(&speed) => Ok(speed),
+        _ => Err("expected a number from 0.001 to 1000000".to_owned()),
+    }
 }
 
 /// What to produce.
@@ -32,69 +42,72 @@ pub struct Load {
     pub events: u64,
     /// 0: as fast as possible.
     pub rate: u64,
+    /// How much faster event time goes by than the clock, at that rate.
+    pub speed: Option<f64>,
     pub seed: u64,
 }
 
-pub fn execute(args: &Args) -> Result<(), CliError> {
-    let sender = args.target.connect()?;
-    let stop = StopSignal::default();
-    stop_on_signals(&stop)?;
-    let load = Load { events: args.events, rate: args.rate, seed: args.seed };
-    let started = Instant::now();
-    let mut told = Instant::now();
-    produce_readings(&sender, load, &stop, |made| {
-        if told.elapsed() >= Duration::from_secs(5) {
-            told = Instant::now();
-            let delivered = sender.sent().delivered.load(Ordering::Relaxed);
-            say(&format!(
-                "{} of {} made, {} delivered",
-                short(made as f64),
-                short(load.events as f64),
-                short(delivered as f64)
-            ));
+impl Load {
+    fn readings(&self) -> Readings {
+        let readings = Readings::new(self.seed);
+        match self.speed {
+            Some(speed) if self.rate > 0 => {
+                readings.every(Duration::from_secs_f64(speed / self.rate as f64))
+            }
+            _ => readings,
         }
-    })?;
-    let delivered = sender.finish()?;
-    let seconds = started.elapsed().as_secs_f64();
-    say(&format!(
-        "{delivered} readings delivered to `{}` in {seconds:.1} s ({}/s)",
-        args.target.topic,
-        short(delivered as f64 / seconds.max(0.001))
-    ));
-    Ok(())
+    }
 }
 
-/// Readings between two looks at the clock.
-const BURST: u64 = 256;
+pub fn execute(args: &Args) -> Result<(), CliError> {
+    if args.speed.is_some() && args.rate == 0 {
+        return Err(CliError::Author(
+            "error: --speed says how much faster than the clock event time goes by at a \
+             --rate, and --rate is 0"
+                .to_owned(),
+        ));
+    }
+    let stop = StopSignal::default();
+    stop_on_signals(&stop)?;
+    let load =
+        Load { events: args.events, rate: args.rate, speed: args.speed, seed: args.seed };
+    args.target.deliver(Some(load.events), &stop, |sender| {
+        produce_readings(sender, load, &stop)?;
+        Ok(String::new())
+    })
+}
 
-/// Produces until done or stopped; `each` is told how many were made, now and
-/// then.
+/// Produces until done or stopped.
 pub fn produce_readings(
     sender: &Sender,
     load: Load,
     stop: &StopSignal,
-    mut each: impl FnMut(u64),
 ) -> Result<(), CliError> {
-    let mut readings = Readings::new(load.seed);
+    let mut readings = load.readings();
     let (mut line, mut id) = (Vec::new(), Vec::new());
-    let started = Instant::now();
-    let mut made = 0;
-    while made < load.events && !stop.is_set() {
-        for _ in 0..BURST.min(load.events - made) {
-            line.clear();
-            id.clear();
-            readings.next(&mut line, &mut id);
-            sender.send(&id, &line)?;
-            made += 1;
+    let mut pace = Pace::new(load.rate);
+    for _ in 0..load.events {
+        if stop.is_set() {
+            break;
         }
-        if load.rate > 0 {
-            let due = Duration::from_secs_f64(made as f64 / load.rate as f64);
-            let ahead = due.saturating_sub(started.elapsed());
-            if !ahead.is_zero() {
-                std::thread::park_timeout(ahead);
-            }
-        }
-        each(made);
+        line.clear();
+        id.clear();
+        readings.next(&mut line, &mut id);
+        sender.send(&id, &line, stop)?;
+        pace.keep();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speeds_are_positive_numbers() {
+        assert_eq!(speed("60"), Ok(60.0));
+        for wrong in ["0", "-1", "NaN", "inf", "fast"] {
+            assert!(speed(wrong).is_err(), "{wrong}");
+        }
+    }
 }
