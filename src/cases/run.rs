@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -84,7 +83,7 @@ pub fn rows(case: &Case, variation: Variation, scratch: &Path) -> Result<Written
     let options = RunOptions {
         workers: variation.workers,
         batch_size: variation.batch_size,
-        publish_interval: Duration::from_secs(3600),
+        publish_interval: None,
         clock: Arc::new(SystemClock),
         run_id: "case".to_owned(),
     };

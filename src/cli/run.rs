@@ -55,17 +55,15 @@ pub fn run(
 /// A window's results should be seen soon; a row-by-row query's need not make
 /// a file a second.
 const WINDOW_PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
-/// A bounded job's results are whole when it ends.
-const AT_THE_END: Duration = Duration::from_secs(365 * 24 * 3600);
 
 fn options(planned: &Planned) -> RunOptions {
     let settings = RunSettings::from(&planned.settings);
     let publish_interval = if planned.job.is_bounded() {
-        AT_THE_END
+        None
     } else if planned.job.stages.is_empty() {
-        settings.checkpoint_interval
+        Some(settings.checkpoint_interval)
     } else {
-        WINDOW_PUBLISH_INTERVAL.min(settings.checkpoint_interval)
+        Some(WINDOW_PUBLISH_INTERVAL.min(settings.checkpoint_interval))
     };
     RunOptions {
         workers: settings.workers,

@@ -49,8 +49,9 @@ pub struct RunOptions {
     pub workers: usize,
     /// Messages a worker takes at a time, at most.
     pub batch_size: usize,
-    /// Results are made visible this often at most.
-    pub publish_interval: Duration,
+    /// Results are made visible this often at most; `None`: when the job ends,
+    /// and files that are full before.
+    pub publish_interval: Option<Duration>,
     pub clock: Arc<dyn Clock>,
     /// Unique to this run; goes into file names.
     pub run_id: String,

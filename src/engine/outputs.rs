@@ -16,8 +16,8 @@ pub struct Outputs {
     job: Arc<Job>,
     writers: Vec<Box<dyn SinkWriter>>,
     status: Arc<Status>,
-    publish_interval_ms: i64,
-    published_at_ms: i64,
+    publish_interval_ms: Option<i64>,
+    published_at_ms: Option<i64>,
 }
 
 impl Outputs {
@@ -42,8 +42,8 @@ impl Outputs {
             job: Arc::clone(job),
             writers,
             status: Arc::clone(status),
-            publish_interval_ms: milliseconds(options.publish_interval),
-            published_at_ms: i64::MIN,
+            publish_interval_ms: options.publish_interval.map(milliseconds),
+            published_at_ms: None,
         })
     }
 
@@ -61,15 +61,13 @@ impl Outputs {
 
     /// Publishes if rows wait and the last time is long enough ago.
     pub fn publish_if_due(&mut self, now_ms: i64) -> Result<(), EngineError> {
-        if self.writers.iter().all(|writer| writer.pending_rows() == 0) {
-            return Ok(());
-        }
+        let Some(interval_ms) = self.publish_interval_ms else { return Ok(()) };
         // The first rows are what someone is waiting for.
-        let due = self.published_at_ms.saturating_add(self.publish_interval_ms);
-        if now_ms < due {
+        let due = self.published_at_ms.is_none_or(|at| now_ms - at >= interval_ms);
+        if !due || self.writers.iter().all(|writer| writer.pending_rows() == 0) {
             return Ok(());
         }
-        self.published_at_ms = now_ms;
+        self.published_at_ms = Some(now_ms);
         self.publish()
     }
 
