@@ -70,3 +70,46 @@ pub fn python() -> Option<PathBuf> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     PYTHON.get_or_init(|| script("python.sh", &[]).map(PathBuf::from)).clone()
 }
+
+/// A real S3 server of a test's own, ended with it.
+pub struct S3 {
+    folder: tempfile::TempDir,
+    port: u16,
+    pid: String,
+}
+
+impl S3 {
+    /// A server with one bucket.
+    pub fn start(bucket: &str) -> Option<S3> {
+        // One at a time, or the first two would both install it.
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("data").join(bucket)).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let data = folder.path().join("data");
+        let pid = script("s3.sh", &["up", &port.to_string(), data.to_str().unwrap()])?;
+        Some(S3 { folder, port, pid })
+    }
+
+    /// Where the buckets lie.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn reached_by<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("AWS_ACCESS_KEY_ID", "AK")
+            .env("AWS_SECRET_ACCESS_KEY", "SKSKSKSK")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port))
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(&self.pid).status();
+    }
+}
