@@ -12,6 +12,7 @@ mod errors;
 mod event_time;
 pub mod explain;
 pub mod functions;
+mod group_window;
 mod insert;
 mod job;
 mod literals;
@@ -255,7 +256,9 @@ impl<'a> Planner<'a> {
             relation_planners: vec![Arc::new(relation::WindowFunctions)],
             type_planner: Arc::new(FlinkTypes { time_zone: self.time_zone() }),
         };
-        let statement = sql::Statement::Query(query.ast.clone());
+        let mut ast = query.ast.clone();
+        group_window::rewrite(&mut ast);
+        let statement = sql::Statement::Query(ast);
         let planned = SqlToRel::new(&context)
             .sql_statement_to_plan(statement)
             .and_then(literals::narrowed);
