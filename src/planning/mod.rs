@@ -5,8 +5,10 @@
 //! is added as extension nodes, and [`split`] cuts the optimized plan at its
 //! windows. No I/O happens here.
 
+mod cast;
 pub mod catalog;
 mod closed_plan;
+mod coercion;
 mod context;
 mod errors;
 mod event_time;
@@ -15,7 +17,6 @@ pub mod functions;
 mod group_window;
 mod insert;
 mod job;
-mod literals;
 pub mod pipeline;
 mod relation;
 mod split;
@@ -258,10 +259,12 @@ impl<'a> Planner<'a> {
         };
         let mut ast = query.ast.clone();
         group_window::rewrite(&mut ast);
+        functions::syntax::rewrite(&mut *ast)
+            .map_err(|message| vec![Diagnostic::error(message).at(query.span)])?;
         let statement = sql::Statement::Query(ast);
         let planned = SqlToRel::new(&context)
             .sql_statement_to_plan(statement)
-            .and_then(literals::narrowed);
+            .and_then(|plan| coercion::typed_plan(plan, &self.time_zone()));
         let declared = self.catalog.take_errors();
         match planned {
             Ok(plan) => Ok(plan),
@@ -411,9 +414,12 @@ fn plan_expr(
         relation_planners: Vec::new(),
         type_planner: Arc::new(FlinkTypes { time_zone: time_zone.to_owned() }),
     };
+    let mut ast = expr.ast.clone();
+    functions::syntax::rewrite(&mut ast)
+        .map_err(|message| Diagnostic::error(message).at(expr.span))?;
     SqlToRel::new(&context)
-        .sql_to_expr(expr.ast.clone(), schema, &mut PlannerContext::new())
-        .and_then(|expr| literals::narrowed_expr(expr).map(|t| t.data))
+        .sql_to_expr(ast, schema, &mut PlannerContext::new())
+        .and_then(|expr| coercion::typed_expr(expr, schema, time_zone))
         .map_err(|e| errors::diagnostic(&e, script, expr.span))
 }
 

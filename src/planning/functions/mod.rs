@@ -1,14 +1,26 @@
-//! Flink's functions: DataFusion's where they mean the same, ours where not.
+//! Flink's functions, by their names in lower case.
+//!
+//! Where DataFusion has a function of that name with another meaning, ours
+//! takes its place; names that only DataFusion knows are not registered, since
+//! a script must run on Flink unchanged.
 
 mod aggregates;
-mod calendar;
+mod arguments;
+mod collections;
 mod conditional;
-mod java_pattern;
+mod function;
+mod json;
+mod math;
+mod planners;
+mod rounding;
+pub mod syntax;
 mod text;
-mod timestamps;
+pub(crate) mod time;
+mod windows;
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
@@ -16,31 +28,19 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 /// What functions know of the session.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// `table.local-time-zone`.
+    /// `table.local-time-zone`: an IANA name or an offset such as `+02:00`.
     pub time_zone: String,
 }
 
-/// Later ones take the place of earlier ones of the same name.
 pub fn scalar_functions(session: &Session) -> Vec<Arc<ScalarUDF>> {
-    let mut functions = SessionStateDefaults::default_scalar_functions();
-    functions.extend(timestamps::all(session));
-    functions.extend(calendar::all());
-    functions.extend(conditional::all());
-    functions.extend(text::all());
-    functions.extend(renamed());
-    functions
-}
-
-/// DataFusion's under Flink's names.
-fn renamed() -> Vec<Arc<ScalarUDF>> {
-    const NAMES: [(&str, &str); 2] = [("signum", "sign"), ("trunc", "truncate")];
-    SessionStateDefaults::default_scalar_functions()
-        .into_iter()
-        .filter_map(|function| {
-            let (_, name) = NAMES.iter().find(|(theirs, _)| *theirs == function.name())?;
-            Some(Arc::new(function.as_ref().clone().with_aliases([*name])))
-        })
-        .collect()
+    let mut all = time::all(session);
+    all.extend(text::all());
+    all.extend(math::all());
+    all.extend(rounding::all());
+    all.extend(conditional::all());
+    all.extend(json::all(session));
+    all.extend(collections::all());
+    all
 }
 
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
@@ -48,9 +48,50 @@ pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
 }
 
 pub fn window_functions() -> Vec<Arc<WindowUDF>> {
-    SessionStateDefaults::default_window_functions()
+    windows::all()
 }
 
+/// The planners of expressions, ours first.
 pub fn expr_planners(_: &Session) -> Vec<Arc<dyn ExprPlanner>> {
-    SessionStateDefaults::default_expr_planners()
+    let mut all: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(planners::FlinkSyntax)];
+    all.extend(SessionStateDefaults::default_expr_planners());
+    all
+}
+
+/// What Flink calls an Arrow type.
+pub(crate) fn flink_name(ty: &DataType) -> String {
+    match ty {
+        DataType::Null => "NULL".to_owned(),
+        DataType::Boolean => "BOOLEAN".to_owned(),
+        DataType::Int8 => "TINYINT".to_owned(),
+        DataType::Int16 => "SMALLINT".to_owned(),
+        DataType::Int32 => "INT".to_owned(),
+        DataType::Int64 | DataType::UInt64 => "BIGINT".to_owned(),
+        DataType::Float32 => "FLOAT".to_owned(),
+        DataType::Float64 => "DOUBLE".to_owned(),
+        DataType::Decimal128(precision, scale) => format!("DECIMAL({precision}, {scale})"),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BYTES".to_owned(),
+        DataType::Date32 => "DATE".to_owned(),
+        DataType::Time32(_) | DataType::Time64(_) => "TIME".to_owned(),
+        DataType::Timestamp(_, None) => "TIMESTAMP".to_owned(),
+        DataType::Timestamp(_, Some(_)) => "TIMESTAMP_LTZ".to_owned(),
+        DataType::Interval(_) | DataType::Duration(_) => "INTERVAL".to_owned(),
+        DataType::List(item) => format!("ARRAY<{}>", flink_name(item.data_type())),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(kv) if kv.len() == 2 => format!(
+                "MAP<{}, {}>",
+                flink_name(kv[0].data_type()),
+                flink_name(kv[1].data_type())
+            ),
+            _ => "MAP".to_owned(),
+        },
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|f| {
+                format!("`{}` {}", f.name(), flink_name(f.data_type()))
+            });
+            format!("ROW<{}>", fields.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
 }

@@ -1,0 +1,103 @@
+//! Gives every expression of a plan Flink's type, where DataFusion would have
+//! given another: literals, arithmetic, CASE, casts.
+//!
+//! Runs on a plan as DataFusion's SQL planner left it, before its own type
+//! coercion, which then finds nothing left to do. Columns keep their names.
+
+mod arithmetic;
+mod case;
+pub(crate) mod common;
+mod comparison;
+pub(crate) mod decimal;
+pub(crate) mod declared;
+mod interval;
+mod literal;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+
+use super::cast;
+
+/// The plan with Flink's types.
+///
+/// # Errors
+/// Types that have nothing in common.
+pub fn typed_plan(plan: LogicalPlan, time_zone: &str) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|plan| {
+        if matches!(plan, LogicalPlan::Limit(_)) {
+            return Ok(Transformed::no(plan));
+        }
+        let mut schema = merge_schema(&plan.inputs());
+        if let LogicalPlan::TableScan(scan) = &plan {
+            let source = DFSchema::try_from_qualified_schema(
+                scan.table_name.clone(),
+                &scan.source.schema(),
+            )?;
+            schema.merge(&source);
+        }
+        let names = NamePreserver::new(&plan);
+        let rewritten = plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(typed(expr, &schema, time_zone)?.update_data(|expr| name.restore(expr)))
+        })?;
+        rewritten.map_data(LogicalPlan::recompute_schema)
+    })
+    .map(|t| t.data)
+}
+
+/// The expression with Flink's types.
+///
+/// # Errors
+/// As of [`typed_plan`].
+pub fn typed_expr(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Expr> {
+    typed(expr, schema, time_zone).map(|t| t.data)
+}
+
+fn typed(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Expr>> {
+    expr.transform_up(|expr| step(expr, schema, time_zone))
+}
+
+fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::Literal(value, metadata) => Ok(literal::typed(value, metadata)),
+        Expr::BinaryExpr(binary) if arithmetic::is_arithmetic(binary.op) => {
+            arithmetic::typed(binary, schema)
+        }
+        Expr::BinaryExpr(binary) => comparison::typed(binary, schema, time_zone),
+        Expr::Between(between) => comparison::between(between, schema, time_zone),
+        Expr::InList(list) => comparison::in_list(list, schema, time_zone),
+        Expr::Case(case) => case::typed(case, schema),
+        Expr::Cast(given) => {
+            cast::rewrite(*given.expr, &given.field, cast::Failure::Fails, schema, time_zone)
+                .map(Transformed::yes)
+        }
+        Expr::TryCast(given) => {
+            cast::rewrite(*given.expr, &given.field, cast::Failure::IsNull, schema, time_zone)
+                .map(Transformed::yes)
+        }
+        Expr::ScalarFunction(function) if function.func.name() == "mod" => {
+            arithmetic::modulo(function.args, schema)
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// `expr` as `ty`; a literal NULL too.
+fn as_type(
+    expr: Expr,
+    ty: &arrow::datatypes::DataType,
+    schema: &DFSchema,
+) -> Result<Expr> {
+    if expr.get_type(schema)? == *ty {
+        return Ok(expr);
+    }
+    if let Expr::Literal(value, metadata) = &expr
+        && let Ok(value) = value.cast_to(ty)
+    {
+        return Ok(Expr::Literal(value, metadata.clone()));
+    }
+    Ok(Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(expr), ty.clone())))
+}

@@ -1,0 +1,224 @@
+//! Turns syntax that DataFusion's SQL planner refuses, or reads with less than
+//! it says, into calls of functions it knows.
+//!
+//! | in the query | planned as |
+//! |---|---|
+//! | `FLOOR(ts TO HOUR)`, `CEIL(…)` | `floor_to(ts, 'HOUR')`, `ceil_to(…)` |
+//! | `1.5E0` | `CAST('1.5E0' AS DOUBLE)`: a number with an exponent is no DECIMAL |
+//! | `INTERVAL '2:06' MINUTE TO SECOND` | `INTERVAL '126 seconds'` |
+//! | `JSON_VALUE(js, path RETURNING INT)` | `TRY_CAST(json_value(js, path, …) AS INT)` |
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self as sql, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Value,
+    VisitMut, visit_expressions_mut,
+};
+
+/// Rewrites every expression in `part`.
+///
+/// # Errors
+/// An interval that says nothing, for a person.
+pub fn rewrite(part: &mut impl VisitMut) -> Result<(), String> {
+    let flow = visit_expressions_mut(part, |expr| match step(expr) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(message) => ControlFlow::Break(message),
+    });
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(message) => Err(message),
+    }
+}
+
+fn step(expr: &mut Expr) -> Result<(), String> {
+    match expr {
+        Expr::Floor { expr: inner, field } => {
+            if let Some(call) = rounding("floor_to", inner, field) {
+                *expr = call;
+            }
+        }
+        Expr::Ceil { expr: inner, field } => {
+            if let Some(call) = rounding("ceil_to", inner, field) {
+                *expr = call;
+            }
+        }
+        Expr::Value(value) => {
+            if let Value::Number(number, _) = &value.value
+                && number.contains(['e', 'E'])
+            {
+                let span = value.span;
+                let text = Value::SingleQuotedString(number.clone()).with_span(span);
+                *expr = cast(CastKind::Cast, Expr::Value(text), "DOUBLE");
+            }
+        }
+        Expr::Interval(interval) => plain_interval(interval)?,
+        Expr::Function(function) => {
+            if let Some(call) = json_call(function) {
+                *expr = call;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn rounding(name: &str, inner: &Expr, field: &CeilFloorKind) -> Option<Expr> {
+    match field {
+        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) | CeilFloorKind::Scale(_) => None,
+        CeilFloorKind::DateTimeField(unit) => {
+            Some(call(name, vec![inner.clone(), text(&unit.to_string().to_uppercase())]))
+        }
+    }
+}
+
+fn text(text: &str) -> Expr {
+    Expr::value(Value::SingleQuotedString(text.to_owned()))
+}
+
+fn null() -> Expr {
+    Expr::value(Value::Null)
+}
+
+fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let args = args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a)));
+    let list = FunctionArgumentList {
+        duplicate_treatment: None,
+        args: args.collect(),
+        clauses: Vec::new(),
+    };
+    Expr::Function(sql::Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(list),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn cast(kind: CastKind, expr: Expr, ty: &str) -> Expr {
+    let data_type = DataType::Custom(ObjectName::from(vec![Ident::new(ty)]), Vec::new());
+    Expr::Cast { kind, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+/// Puts an interval of several units into one.
+fn plain_interval(interval: &mut Interval) -> Result<(), String> {
+    interval.leading_precision = None;
+    interval.fractional_seconds_precision = None;
+    let (Some(first), Some(last)) = (&interval.leading_field, interval.last_field.take()) else {
+        return Ok(());
+    };
+    let Expr::Value(value) = interval.value.as_ref() else { return Ok(()) };
+    let Value::SingleQuotedString(given) = &value.value else { return Ok(()) };
+    let span = value.span;
+    let (first, last) = (first.to_string().to_uppercase(), last.to_string().to_uppercase());
+    let plain = combined(given, &first, &last)
+        .ok_or_else(|| format!("the interval '{given}' does not read as {first} TO {last}"))?;
+    let value = Value::SingleQuotedString(plain).with_span(span);
+    interval.value = Box::new(Expr::Value(value));
+    interval.leading_field = None;
+    Ok(())
+}
+
+/// `2:06` from MINUTE to SECOND is `126 seconds`.
+fn combined(given: &str, first: &str, last: &str) -> Option<String> {
+    let (negative, unsigned) = match given.trim().strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, given.trim().trim_start_matches('+')),
+    };
+    let sign = if negative { "-" } else { "" };
+    if first == "YEAR" && last == "MONTH" {
+        let (years, months) = unsigned.split_once('-')?;
+        let months = years.parse::<i64>().ok()? * 12 + months.parse::<i64>().ok()?;
+        return Some(format!("{sign}{months} months"));
+    }
+    const UNITS: [(&str, i64); 4] =
+        [("DAY", 86_400), ("HOUR", 3600), ("MINUTE", 60), ("SECOND", 1)];
+    let at = |name: &str| UNITS.iter().position(|(unit, _)| *unit == name);
+    let units = UNITS.get(at(first)?..=at(last)?)?;
+    let (whole, fraction) = match unsigned.split_once('.') {
+        Some((whole, fraction)) if last == "SECOND" => (whole, fraction),
+        Some(_) => return None,
+        None => (unsigned, ""),
+    };
+    let parts: Vec<&str> = whole.split([' ', ':']).collect();
+    if parts.len() != units.len() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let mut seconds = 0i64;
+    for (part, (_, length)) in parts.iter().zip(units) {
+        seconds = seconds.checked_add(part.parse::<u32>().map(i64::from).ok()? * length)?;
+    }
+    let fraction = if fraction.is_empty() { String::new() } else { format!(".{fraction}") };
+    Some(format!("{sign}{seconds}{fraction} seconds"))
+}
+
+/// A JSON function's clauses as arguments at their places.
+fn json_call(function: &sql::Function) -> Option<Expr> {
+    let name = function.name.to_string().to_uppercase();
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let is_clause = |arg: &FunctionArg| matches!(arg, FunctionArg::Named { .. });
+    if !matches!(name.as_str(), "JSON_VALUE" | "JSON_QUERY" | "JSON_EXISTS")
+        || !list.args.iter().any(is_clause)
+    {
+        return None;
+    }
+    let mut args = list.args.iter().filter_map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    let (document, path) = (args.next()?, args.next()?);
+    let clause = |wanted: &str| {
+        list.args.iter().find_map(|arg| match arg {
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
+                (name.value == wanted).then(|| value.clone())
+            }
+            _ => None,
+        })
+    };
+    if name == "JSON_EXISTS" {
+        return Some(call(
+            "json_exists",
+            vec![document, path, clause("ON ERROR").unwrap_or_else(null)],
+        ));
+    }
+    let mut all = vec![document, path];
+    for occasion in ["ON EMPTY", "ON ERROR"] {
+        match clause(&format!("DEFAULT {occasion}")) {
+            Some(default) => all.extend([text("DEFAULT"), cast(CastKind::Cast, default, "STRING")]),
+            None => all.extend([clause(occasion).unwrap_or_else(null), null()]),
+        }
+    }
+    if name == "JSON_QUERY" {
+        all.push(clause("WRAPPER").unwrap_or_else(null));
+        return Some(call("json_query", all));
+    }
+    let fails = clause("ON ERROR").is_some_and(|e| e.to_string() == "'ERROR'");
+    let value = call("json_value", all);
+    let Some(Expr::Value(returning)) = clause("RETURNING") else { return Some(value) };
+    let ty = returning.value.into_string()?;
+    let kind = if fails { CastKind::Cast } else { CastKind::TryCast };
+    Some(cast(kind, value, &ty))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_of_several_units_become_one() {
+        for (given, first, last, expected) in [
+            ("2:06", "MINUTE", "SECOND", Some("126 seconds")),
+            ("1 02:03:04.5", "DAY", "SECOND", Some("93784.5 seconds")),
+            ("-1:30", "HOUR", "MINUTE", Some("-5400 seconds")),
+            ("1-2", "YEAR", "MONTH", Some("14 months")),
+            ("2", "MINUTE", "SECOND", None),
+            ("a:b", "MINUTE", "SECOND", None),
+        ] {
+            assert_eq!(combined(given, first, last).as_deref(), expected, "{given}");
+        }
+    }
+}

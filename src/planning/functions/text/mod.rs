@@ -1,0 +1,37 @@
+//! Functions of strings. Positions count characters from 1.
+
+mod build;
+mod coding;
+mod regex;
+mod sha1;
+mod slice;
+mod url;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::ScalarUDF;
+
+pub(crate) use slice::{position, substring};
+pub(crate) use build::overlay;
+
+pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
+    let mut all = slice::all();
+    all.extend(build::all());
+    all.extend(regex::all());
+    all.extend(coding::all());
+    all.extend(url::all());
+    all
+}
+
+/// The byte at which character `at` begins, or the text's end.
+fn byte_of(text: &str, at: usize) -> usize {
+    if text.is_ascii() {
+        return at.min(text.len());
+    }
+    text.char_indices().nth(at).map_or(text.len(), |(byte, _)| byte)
+}
+
+fn length(text: &str) -> i64 {
+    let length = if text.is_ascii() { text.len() } else { text.chars().count() };
+    length as i64
+}
