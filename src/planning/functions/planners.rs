@@ -67,7 +67,11 @@ impl ExprPlanner for FlinkSyntax {
             expr = field(expr, &ty, name)?;
             ty = type_of_field(&ty, name).expect("found just now");
         }
-        Ok(PlannerResult::Planned(expr))
+        // The column is called like its last part, as in Flink.
+        Ok(PlannerResult::Planned(match nested.last() {
+            Some(name) => expr.alias(name),
+            None => expr,
+        }))
     }
 }
 

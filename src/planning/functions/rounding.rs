@@ -69,9 +69,6 @@ impl ScalarUDFImpl for Rounding {
         if coerced[0].is_null() {
             coerced[0] = DataType::Int32;
         }
-        if let Some(digits) = coerced.get_mut(1) {
-            *digits = DataType::Int64;
-        }
         Ok(coerced)
     }
 

@@ -6,14 +6,15 @@
 //! | `FLOOR(ts TO HOUR)`, `CEIL(…)` | `floor_to(ts, 'HOUR')`, `ceil_to(…)` |
 //! | `1.5E0` | `CAST('1.5E0' AS DOUBLE)`: a number with an exponent is no DECIMAL |
 //! | `INTERVAL '2:06' MINUTE TO SECOND` | `INTERVAL '126 seconds'` |
+//! | `SELECT a + 1, v, v` | `` SELECT a + 1 AS `EXPR$0`, v, v AS v0 ``, as Flink names them |
 //! | `JSON_VALUE(js, path RETURNING INT)` | `TRY_CAST(json_value(js, path, …) AS INT)` |
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Value,
-    VisitMut, visit_expressions_mut,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Select,
+    SelectItem, Value, VisitMut, VisitorMut,
 };
 
 /// Rewrites every expression in `part`.
@@ -21,13 +22,59 @@ use datafusion::sql::sqlparser::ast::{
 /// # Errors
 /// An interval that says nothing, for a person.
 pub fn rewrite(part: &mut impl VisitMut) -> Result<(), String> {
-    let flow = visit_expressions_mut(part, |expr| match step(expr) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(message) => ControlFlow::Break(message),
-    });
+    let flow = part.visit(&mut Rewriter);
     match flow {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(message) => Err(message),
+    }
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = String;
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
+        name_columns(&mut select.projection);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        match step(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(message) => ControlFlow::Break(message),
+        }
+    }
+}
+
+/// Names columns that have no name of their own by their position, and one
+/// that is selected again by a number behind its name.
+fn name_columns(items: &mut [SelectItem]) {
+    let mut seen = Vec::new();
+    for (position, item) in items.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let name = match &*expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+                let text = expr.to_string();
+                let before = seen.iter().filter(|s| **s == text).count();
+                seen.push(text);
+                if before == 0 {
+                    continue;
+                }
+                format!("{}{}", last_name(expr), before - 1)
+            }
+            _ => format!("EXPR${position}"),
+        };
+        let alias = Ident::with_quote('`', name);
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+    }
+}
+
+fn last_name(expr: &Expr) -> &str {
+    match expr {
+        Expr::Identifier(ident) => &ident.value,
+        Expr::CompoundIdentifier(idents) => idents.last().map_or("", |ident| &ident.value),
+        _ => "",
     }
 }
 
