@@ -87,9 +87,8 @@ pub(crate) fn flink_name(ty: &DataType) -> String {
             _ => "MAP".to_owned(),
         },
         DataType::Struct(fields) => {
-            let fields = fields.iter().map(|f| {
-                format!("`{}` {}", f.name(), flink_name(f.data_type()))
-            });
+            let fields =
+                fields.iter().map(|f| format!("`{}` {}", f.name(), flink_name(f.data_type())));
             format!("ROW<{}>", fields.collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),

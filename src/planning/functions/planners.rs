@@ -3,9 +3,7 @@
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Column, DFSchema, Result, TableReference, plan_err};
-use datafusion::logical_expr::planner::{
-    ExprPlanner, PlannerResult, RawFieldAccessExpr,
-};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawFieldAccessExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, lit};
 
 use super::{collections, text, time};
@@ -67,7 +65,11 @@ impl ExprPlanner for FlinkSyntax {
             expr = field(expr, &ty, name)?;
             ty = type_of_field(&ty, name).expect("found just now");
         }
-        Ok(PlannerResult::Planned(expr))
+        // The column is called like its last part, as in Flink.
+        Ok(PlannerResult::Planned(match nested.last() {
+            Some(name) => expr.alias(name),
+            None => expr,
+        }))
     }
 }
 

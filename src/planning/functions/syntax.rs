@@ -6,14 +6,15 @@
 //! | `FLOOR(ts TO HOUR)`, `CEIL(…)` | `floor_to(ts, 'HOUR')`, `ceil_to(…)` |
 //! | `1.5E0` | `CAST('1.5E0' AS DOUBLE)`: a number with an exponent is no DECIMAL |
 //! | `INTERVAL '2:06' MINUTE TO SECOND` | `INTERVAL '126 seconds'` |
+//! | `SELECT a + 1, v, v` | `` SELECT a + 1 AS `EXPR$0`, v, v AS v0 ``, as Flink names them |
 //! | `JSON_VALUE(js, path RETURNING INT)` | `TRY_CAST(json_value(js, path, …) AS INT)` |
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Value,
-    VisitMut, visit_expressions_mut,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
+    Select, SelectItem, Value, VisitMut, VisitorMut,
 };
 
 /// Rewrites every expression in `part`.
@@ -21,13 +22,59 @@ use datafusion::sql::sqlparser::ast::{
 /// # Errors
 /// An interval that says nothing, for a person.
 pub fn rewrite(part: &mut impl VisitMut) -> Result<(), String> {
-    let flow = visit_expressions_mut(part, |expr| match step(expr) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(message) => ControlFlow::Break(message),
-    });
+    let flow = part.visit(&mut Rewriter);
     match flow {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(message) => Err(message),
+    }
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = String;
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
+        name_columns(&mut select.projection);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        match step(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(message) => ControlFlow::Break(message),
+        }
+    }
+}
+
+/// Names columns that have no name of their own by their position, and one
+/// that is selected again by a number behind its name.
+fn name_columns(items: &mut [SelectItem]) {
+    let mut seen = Vec::new();
+    for (position, item) in items.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let name = match &*expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+                let text = expr.to_string();
+                let before = seen.iter().filter(|s| **s == text).count();
+                seen.push(text);
+                if before == 0 {
+                    continue;
+                }
+                format!("{}{}", last_name(expr), before - 1)
+            }
+            _ => format!("EXPR${position}"),
+        };
+        let alias = Ident::with_quote('`', name);
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+    }
+}
+
+fn last_name(expr: &Expr) -> &str {
+    match expr {
+        Expr::Identifier(ident) => &ident.value,
+        Expr::CompoundIdentifier(idents) => idents.last().map_or("", |ident| &ident.value),
+        _ => "",
     }
 }
 
@@ -65,7 +112,9 @@ fn step(expr: &mut Expr) -> Result<(), String> {
 
 fn rounding(name: &str, inner: &Expr, field: &CeilFloorKind) -> Option<Expr> {
     match field {
-        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) | CeilFloorKind::Scale(_) => None,
+        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) | CeilFloorKind::Scale(_) => {
+            None
+        }
         CeilFloorKind::DateTimeField(unit) => {
             Some(call(name, vec![inner.clone(), text(&unit.to_string().to_uppercase())]))
         }
@@ -108,7 +157,8 @@ fn cast(kind: CastKind, expr: Expr, ty: &str) -> Expr {
 fn plain_interval(interval: &mut Interval) -> Result<(), String> {
     interval.leading_precision = None;
     interval.fractional_seconds_precision = None;
-    let (Some(first), Some(last)) = (&interval.leading_field, interval.last_field.take()) else {
+    let (Some(first), Some(last)) = (&interval.leading_field, interval.last_field.take())
+    else {
         return Ok(());
     };
     let Expr::Value(value) = interval.value.as_ref() else { return Ok(()) };
@@ -118,7 +168,7 @@ fn plain_interval(interval: &mut Interval) -> Result<(), String> {
     let plain = combined(given, &first, &last)
         .ok_or_else(|| format!("the interval '{given}' does not read as {first} TO {last}"))?;
     let value = Value::SingleQuotedString(plain).with_span(span);
-    interval.value = Box::new(Expr::Value(value));
+    *interval.value = Expr::Value(value);
     interval.leading_field = None;
     Ok(())
 }
@@ -188,7 +238,9 @@ fn json_call(function: &sql::Function) -> Option<Expr> {
     let mut all = vec![document, path];
     for occasion in ["ON EMPTY", "ON ERROR"] {
         match clause(&format!("DEFAULT {occasion}")) {
-            Some(default) => all.extend([text("DEFAULT"), cast(CastKind::Cast, default, "STRING")]),
+            Some(default) => {
+                all.extend([text("DEFAULT"), cast(CastKind::Cast, default, "STRING")])
+            }
             None => all.extend([clause(occasion).unwrap_or_else(null), null()]),
         }
     }

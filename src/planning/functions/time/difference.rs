@@ -129,11 +129,6 @@ fn timestampadd() -> Arc<ScalarUDF> {
     .udf()
 }
 
-/// Whether adding `unit` to a DATE gives a TIMESTAMP.
-pub(crate) fn is_shorter_than_a_day(name: &str) -> bool {
-    matches!(unit(name), Ok(Unit::Micros(length)) if length < MICROS_PER_DAY)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
