@@ -86,7 +86,7 @@ fn parse_field<'t>(
         (Field::Month, 3 | 4) => {
             let matches =
                 |name: &&str| text.starts_with(if count == 3 { &name[..3] } else { name });
-            let month = MONTHS.iter().position(|name| matches(name))?;
+            let month = MONTHS.iter().position(matches)?;
             put(&mut found.month, month as i64 + 1)?;
             let length = if count == 3 { 3 } else { MONTHS[month].len() };
             Some(&text[length..])
