@@ -14,6 +14,7 @@ mod errors;
 mod event_time;
 pub mod explain;
 pub mod functions;
+mod group_window;
 mod insert;
 mod job;
 pub mod pipeline;
@@ -257,6 +258,7 @@ impl<'a> Planner<'a> {
             type_planner: Arc::new(FlinkTypes { time_zone: self.time_zone() }),
         };
         let mut ast = query.ast.clone();
+        group_window::rewrite(&mut ast);
         functions::syntax::rewrite(&mut *ast)
             .map_err(|message| vec![Diagnostic::error(message).at(query.span)])?;
         let statement = sql::Statement::Query(ast);

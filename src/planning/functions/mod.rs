@@ -40,6 +40,7 @@ pub fn scalar_functions(session: &Session) -> Vec<Arc<ScalarUDF>> {
     all.extend(conditional::all());
     all.extend(json::all(session));
     all.extend(collections::all());
+    all.extend(super::cast::call::functions(&session.time_zone));
     all
 }
 
