@@ -17,6 +17,8 @@ pub mod syntax;
 mod text;
 pub(crate) mod time;
 mod windows;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -108,7 +108,7 @@ fn step(expr: &mut Expr) -> Result<(), String> {
                 CastKind::Cast | CastKind::DoubleColon => Failure::Fails,
             };
             let ty = match &*data_type {
-                DataType::Custom(name, _) => last_ident(name),
+                DataType::Custom(name, modifiers) if modifiers.is_empty() => last_ident(name),
                 other => other.to_string(),
             };
             let value = std::mem::replace(&mut **inner, null());
