@@ -4,6 +4,7 @@
 //! A CAST that cannot succeed fails the job, TRY_CAST gives NULL. What Flink
 //! does not cast, such as a number to a TIMESTAMP, is refused.
 
+pub(super) mod call;
 mod function;
 mod numbers;
 mod points;

@@ -81,6 +81,12 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
         Expr::ScalarFunction(function) if function.func.name() == "mod" => {
             arithmetic::modulo(function.args, schema)
         }
+        Expr::ScalarFunction(function) => {
+            match cast::call::resolved(&function.func, &function.args, schema) {
+                Some(cast) => Ok(Transformed::yes(cast?)),
+                None => Ok(Transformed::no(Expr::ScalarFunction(function))),
+            }
+        }
         other => Ok(Transformed::no(other)),
     }
 }

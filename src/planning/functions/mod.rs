@@ -14,6 +14,8 @@ mod math;
 mod planners;
 mod rounding;
 pub mod syntax;
+#[cfg(test)]
+mod tests;
 mod text;
 pub(crate) mod time;
 mod windows;
@@ -40,6 +42,7 @@ pub fn scalar_functions(session: &Session) -> Vec<Arc<ScalarUDF>> {
     all.extend(conditional::all());
     all.extend(json::all(session));
     all.extend(collections::all());
+    all.extend(super::cast::call::functions(&session.time_zone));
     all
 }
 

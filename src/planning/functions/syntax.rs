@@ -4,10 +4,11 @@
 //! | in the query | planned as |
 //! |---|---|
 //! | `FLOOR(ts TO HOUR)`, `CEIL(…)` | `floor_to(ts, 'HOUR')`, `ceil_to(…)` |
-//! | `1.5E0` | `CAST('1.5E0' AS DOUBLE)`: a number with an exponent is no DECIMAL |
+//! | `1.5E0` | `cast('1.5E0', 'DOUBLE')`: a number with an exponent is no DECIMAL |
 //! | `INTERVAL '2:06' MINUTE TO SECOND` | `INTERVAL '126 seconds'` |
+//! | `CAST(x AS INT)`, `TRY_CAST` | `cast(x, 'INT')`, see [`cast::call`] |
 //! | `SELECT a + 1, v, v` | `` SELECT a + 1 AS `EXPR$0`, v, v AS v0 ``, as Flink names them |
-//! | `JSON_VALUE(js, path RETURNING INT)` | `TRY_CAST(json_value(js, path, …) AS INT)` |
+//! | `JSON_VALUE(js, path RETURNING INT)` | `try_cast(json_value(js, path, …), 'INT')` |
 
 use std::ops::ControlFlow;
 
@@ -16,6 +17,8 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
     Select, SelectItem, Value, VisitMut, VisitorMut,
 };
+
+use crate::planning::cast::{self, Failure};
 
 /// Rewrites every expression in `part`.
 ///
@@ -96,8 +99,20 @@ fn step(expr: &mut Expr) -> Result<(), String> {
             {
                 let span = value.span;
                 let text = Value::SingleQuotedString(number.clone()).with_span(span);
-                *expr = cast(CastKind::Cast, Expr::Value(text), "DOUBLE");
+                *expr = cast_to(Failure::Fails, Expr::Value(text), "DOUBLE");
             }
+        }
+        Expr::Cast { kind, expr: inner, data_type, array: false, format: None } => {
+            let failure = match kind {
+                CastKind::TryCast | CastKind::SafeCast => Failure::IsNull,
+                CastKind::Cast | CastKind::DoubleColon => Failure::Fails,
+            };
+            let ty = match &*data_type {
+                DataType::Custom(name, modifiers) if modifiers.is_empty() => last_ident(name),
+                other => other.to_string(),
+            };
+            let value = std::mem::replace(&mut **inner, null());
+            *expr = call(cast::call::name(failure), vec![value, text(&ty)]);
         }
         Expr::Interval(interval) => plain_interval(interval)?,
         Expr::Function(function) => {
@@ -148,9 +163,16 @@ fn call(name: &str, args: Vec<Expr>) -> Expr {
     })
 }
 
-fn cast(kind: CastKind, expr: Expr, ty: &str) -> Expr {
-    let data_type = DataType::Custom(ObjectName::from(vec![Ident::new(ty)]), Vec::new());
-    Expr::Cast { kind, expr: Box::new(expr), data_type, array: false, format: None }
+fn cast_to(failure: Failure, expr: Expr, ty: &str) -> Expr {
+    call(cast::call::name(failure), vec![expr, text(ty)])
+}
+
+/// The text of a type that sqlparser took for a name.
+fn last_ident(name: &ObjectName) -> String {
+    match name.0.as_slice() {
+        [sql::ObjectNamePart::Identifier(ident)] => ident.value.clone(),
+        _ => name.to_string(),
+    }
 }
 
 /// Puts an interval of several units into one.
@@ -239,7 +261,7 @@ fn json_call(function: &sql::Function) -> Option<Expr> {
     for occasion in ["ON EMPTY", "ON ERROR"] {
         match clause(&format!("DEFAULT {occasion}")) {
             Some(default) => {
-                all.extend([text("DEFAULT"), cast(CastKind::Cast, default, "STRING")])
+                all.extend([text("DEFAULT"), cast_to(Failure::Fails, default, "STRING")])
             }
             None => all.extend([clause(occasion).unwrap_or_else(null), null()]),
         }
@@ -252,8 +274,8 @@ fn json_call(function: &sql::Function) -> Option<Expr> {
     let value = call("json_value", all);
     let Some(Expr::Value(returning)) = clause("RETURNING") else { return Some(value) };
     let ty = returning.value.into_string()?;
-    let kind = if fails { CastKind::Cast } else { CastKind::TryCast };
-    Some(cast(kind, value, &ty))
+    let failure = if fails { Failure::Fails } else { Failure::IsNull };
+    Some(cast_to(failure, value, &ty))
 }
 
 #[cfg(test)]

@@ -1,0 +1,83 @@
+//! Arithmetic and functions of numbers.
+
+use super::{check, check_error};
+
+#[test]
+fn arithmetic_has_flinks_types() {
+    check(&[
+        ("i / 2", "INT", "3"),
+        ("-i / 2", "INT", "-3"),
+        ("l % 3", "INT", "-1"),
+        ("MOD(l, 3)", "INT", "-1"),
+        ("i % (-3)", "INT", "1"),
+        ("2147483647 + 1", "INT", "-2147483648"),
+        ("i + 2147483647", "INT", "-2147483642"),
+        ("i * 9223372036854775807", "BIGINT", "9223372036854775801"),
+        ("ti + ti", "TINYINT", "-56"),
+        ("f * 0.25", "DOUBLE", "0.625"),
+        ("r * i", "FLOAT", "3.5"),
+        ("r + d", "DOUBLE", "3.0"),
+        ("l * 0.908", "DECIMAL(24, 3)", "-6.356"),
+        ("d * 1.5", "DECIMAL(13, 3)", "3.750"),
+        ("d / 3", "DECIMAL(21, 13)", "0.8333333333333"),
+        ("d + 1", "DECIMAL(13, 2)", "3.50"),
+        ("d - d", "DECIMAL(11, 2)", "0.00"),
+        ("d % 2", "DECIMAL(10, 2)", "0.50"),
+        ("1.5E0 * 2", "DOUBLE", "3.0"),
+        ("f / 0", "DOUBLE", "inf"),
+        ("-(d)", "DECIMAL(10, 2)", "-2.50"),
+    ]);
+    check_error("1 / (i - 7)", "ivide by zero");
+    check_error("d / 0", "ivision by zero");
+}
+
+#[test]
+fn branches_meet() {
+    check(&[
+        ("CASE WHEN b THEN d ELSE 1 END", "DECIMAL(12, 2)", "2.50"),
+        ("IF(b, d, 0)", "DECIMAL(12, 2)", "2.50"),
+        ("IF(nil IS NULL, 1, 2)", "INT", "1"),
+        ("COALESCE(NULL, i, 1)", "INT", "7"),
+        ("COALESCE(nil, 'x')", "STRING", "x"),
+        ("IFNULL(nil, 'x')", "STRING", "x"),
+        ("NULLIF(i, 7)", "INT", "NULL"),
+        ("NULLIF(i, 8)", "INT", "7"),
+        ("10 / NULLIF(i - 7, 0)", "INT", "NULL"),
+        ("GREATEST(1, i, 3)", "INT", "7"),
+        ("LEAST(i, -2)", "INT", "-2"),
+        ("GREATEST(i, NULL)", "INT", "NULL"),
+        ("LEAST('b', 'a')", "STRING", "a"),
+        ("i IS DISTINCT FROM d", "BOOLEAN", "true"),
+        ("'7' = i", "BOOLEAN", "true"),
+        ("i IN (1, 7.0)", "BOOLEAN", "true"),
+        ("d BETWEEN 2 AND 3", "BOOLEAN", "true"),
+        ("b IS NOT FALSE", "BOOLEAN", "true"),
+    ]);
+}
+
+#[test]
+fn functions_keep_their_kind_of_number() {
+    check(&[
+        ("ABS(l)", "BIGINT", "7"),
+        ("ABS(-d)", "DECIMAL(10, 2)", "2.50"),
+        ("SIGN(-d)", "DECIMAL(10, 2)", "-1.00"),
+        ("SIGN(l)", "BIGINT", "-1"),
+        ("FLOOR(d)", "DECIMAL(10, 0)", "2"),
+        ("CEIL(d)", "DECIMAL(10, 0)", "3"),
+        ("CEILING(f)", "DOUBLE", "3.0"),
+        ("FLOOR(-f)", "DOUBLE", "-3.0"),
+        ("FLOOR(i)", "INT", "7"),
+        ("ROUND(d)", "DECIMAL(9, 0)", "3"),
+        ("ROUND(d, 1)", "DECIMAL(10, 1)", "2.5"),
+        ("ROUND(d, -1)", "DECIMAL(9, 0)", "0"),
+        ("ROUND(f)", "DOUBLE", "3.0"),
+        ("ROUND(1234, -2)", "INT", "1200"),
+        ("TRUNCATE(d, 1)", "DECIMAL(10, 1)", "2.5"),
+        ("TRUNCATE(f)", "DOUBLE", "2.0"),
+        ("SQRT(f * 10)", "DOUBLE", "5.0"),
+        ("POWER(i, 2)", "DOUBLE", "49.0"),
+        ("LOG10(100)", "DOUBLE", "2.0"),
+        ("LOG(2, 8)", "DOUBLE", "3.0"),
+        ("LN(1)", "DOUBLE", "0.0"),
+    ]);
+}

@@ -1,0 +1,109 @@
+//! Functions of strings and of JSON.
+
+use super::{check, check_error};
+
+#[test]
+fn functions_of_strings() {
+    check(&[
+        ("UPPER(s)", "STRING", "HÉLLO"),
+        ("LOWER('ÀB')", "STRING", "àb"),
+        ("CHAR_LENGTH(s)", "INT", "5"),
+        ("SUBSTRING(s, 2, 3)", "STRING", "éll"),
+        ("SUBSTRING(s FROM 0 FOR 2)", "STRING", "hé"),
+        ("SUBSTRING(s, -9)", "STRING", ""),
+        ("CONCAT(s, nil)", "STRING", "NULL"),
+        ("CONCAT('a', 'b', 'c')", "STRING", "abc"),
+        ("CONCAT_WS('-', 'a', nil, 'b')", "STRING", "a-b"),
+        ("CONCAT_WS(nil, 'a')", "STRING", "NULL"),
+        ("s || '!'", "STRING", "héllo!"),
+        ("nil || '!'", "STRING", "NULL"),
+        ("TRIM('  a ')", "STRING", "a"),
+        ("TRIM(LEADING 'x' FROM 'xxax')", "STRING", "ax"),
+        ("TRIM(TRAILING FROM ' a ')", "STRING", " a"),
+        ("LTRIM(' a')", "STRING", "a"),
+        ("BTRIM('xax', 'x')", "STRING", "a"),
+        ("REPLACE('', '', 'e')", "STRING", "e"),
+        ("LPAD('abc', 5, '*')", "STRING", "**abc"),
+        ("LPAD('abc', 2, '*')", "STRING", "ab"),
+        ("LPAD('abc', 5, '')", "STRING", "NULL"),
+        ("RPAD('a', 3, 'xy')", "STRING", "axy"),
+        ("POSITION('' IN s)", "INT", "1"),
+        ("POSITION('l' IN s)", "INT", "3"),
+        ("INSTR(s, 'x')", "INT", "0"),
+        ("LOCATE('l', s, 4)", "INT", "4"),
+        ("OVERLAY('ab-cd-ef' PLACING 'ZZ' FROM 2)", "STRING", "aZZcd-ef"),
+        ("OVERLAY('ab' PLACING 'ZZ' FROM 9)", "STRING", "ab"),
+        ("OVERLAY('abcdef' PLACING 'Z' FROM 2 FOR 3)", "STRING", "aZef"),
+        ("REVERSE(s)", "STRING", "olléh"),
+        ("REPEAT('ab', 2)", "STRING", "abab"),
+        ("LEFT(s, 2)", "STRING", "hé"),
+        ("RIGHT(s, 2)", "STRING", "lo"),
+        ("INITCAP('ab cD')", "STRING", "Ab Cd"),
+        ("ASCII('abc')", "INT", "97"),
+        ("CHR(97)", "STRING", "a"),
+        ("SPLIT_INDEX('a/b/c', '/', 1)", "STRING", "b"),
+        ("SPLIT_INDEX('a,b', 44, 1)", "STRING", "b"),
+        ("REGEXP_EXTRACT('foothebar', 'foo(.*?)(bar)', 2)", "STRING", "bar"),
+        ("REGEXP_EXTRACT(s, '[0-9]+')", "STRING", "NULL"),
+        ("REGEXP_REPLACE('202', 'x*', '_')", "STRING", "_2_0_2_"),
+        ("REGEXP_REPLACE('a1', '[0-9]', '$0')", "STRING", "a$0"),
+        ("REGEXP('foobar', '^foo')", "BOOLEAN", "true"),
+        ("s LIKE 'h%o'", "BOOLEAN", "true"),
+        ("s NOT LIKE '_'", "BOOLEAN", "true"),
+    ]);
+    check_error("REGEXP_EXTRACT(s, '(?=x)')", "cannot be used");
+    check_error("UPPER(i)", "argument 1 of UPPER(STRING) is INT");
+}
+
+#[test]
+fn encodings_and_digests() {
+    check(&[
+        ("MD5('abc')", "STRING", "900150983cd24fb0d6963f7d28e17f72"),
+        ("SHA1('abc')", "STRING", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+        (
+            "SHA256('abc')",
+            "STRING",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        ),
+        ("TO_BASE64('hello')", "STRING", "aGVsbG8="),
+        ("FROM_BASE64('aGVsbG8=')", "STRING", "hello"),
+        ("HEX(255)", "STRING", "FF"),
+        ("HEX('é')", "STRING", "C3A9"),
+        ("CHAR_LENGTH(UUID())", "INT", "36"),
+        ("PARSE_URL('http://a.b/c?q=1', 'QUERY', 'q')", "STRING", "1"),
+    ]);
+}
+
+#[test]
+fn json() {
+    let js = r#"'{"b": {"c": 2.5}, "a": ["x", 1], "t": "é"}'"#;
+    let cases = [
+        ("JSON_VALUE(%, '$.t')", "STRING", "é"),
+        ("JSON_VALUE(%, '$.b.c')", "STRING", "2.5"),
+        ("JSON_VALUE(%, '$.b')", "STRING", "NULL"),
+        ("JSON_VALUE(%, '$.a[1]' RETURNING INTEGER)", "INT", "1"),
+        ("JSON_VALUE(%, '$.x' DEFAULT 'd' ON EMPTY)", "STRING", "d"),
+        ("JSON_QUERY(%, '$.b')", "STRING", r#"{"c":2.5}"#),
+        ("JSON_QUERY(%, '$.t')", "STRING", "NULL"),
+        ("JSON_QUERY(%, '$.t' WITH WRAPPER)", "STRING", r#"["é"]"#),
+        ("JSON_QUERY(%, '$.x' EMPTY ARRAY ON EMPTY)", "STRING", "[]"),
+        ("JSON_EXISTS(%, '$.b.c')", "BOOLEAN", "true"),
+        ("JSON_EXISTS('{', '$.b')", "BOOLEAN", "false"),
+    ];
+    let cases = cases.map(|(e, ty, value)| (e.replace('%', js), ty, value));
+    check(&cases.each_ref().map(|(e, ty, value)| (e.as_str(), *ty, *value)));
+    check_error(&format!("JSON_VALUE({js}, '$.x' ERROR ON EMPTY)"), "ERROR ON EMPTY");
+}
+
+#[test]
+fn collections() {
+    check(&[
+        ("ARRAY[1, 2][2]", "INT", "2"),
+        ("ARRAY[1, 2][3]", "INT", "NULL"),
+        ("MAP['a', 1]['a']", "INT", "1"),
+        ("MAP['a', 1]['b']", "INT", "NULL"),
+        ("CARDINALITY(ARRAY[1, 2])", "INT", "2"),
+        ("ARRAY_CONTAINS(ARRAY[1, 2], 2)", "BOOLEAN", "true"),
+        ("CAST(ARRAY[1, 2] AS STRING)", "STRING", "[1, 2]"),
+    ]);
+}
