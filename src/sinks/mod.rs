@@ -3,9 +3,6 @@
 //! A table's options are bound to a [`Sink`] without any I/O; the engine opens
 //! it once and writes every result batch to it, in order, from one thread.
 
-mod filesystem;
-mod print;
-
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -16,6 +13,11 @@ use crate::clock::Clock;
 use crate::diagnostics::{Diagnostic, Span};
 use crate::options::Options;
 use crate::types::Column;
+
+mod blackhole;
+mod filesystem;
+mod print;
+mod value_text;
 
 /// A bound sink. Holds no connection.
 pub trait Sink: Debug + Send + Sync {
@@ -110,9 +112,9 @@ pub fn bind(
         return Err(options.errors);
     };
     match connector.value.as_str() {
+        "blackhole" => blackhole::bind(options),
         "filesystem" => filesystem::bind(table, options),
-        "print" => print::bind_print(options),
-        "blackhole" => print::bind_blackhole(table, options),
+        "print" => print::bind(options),
         other => {
             let diagnostic = Diagnostic::error(format!("unknown connector `{other}`"))
                 .at(connector.span)

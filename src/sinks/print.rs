@@ -1,128 +1,68 @@
-//! Rows as lines on standard output, and rows dropped: Flink's `print` and
-//! `blackhole`.
+//! The `print` connector: every row as a line on standard output, as Flink
+//! prints it.
+//!
+//! Rows appear batch by batch as they are written, not when they are
+//! published: a terminal cannot take a line back, and holding lines would only
+//! cost memory. Lines of two tables never mix within a batch.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::array::RecordBatch;
 
-use super::{OpenSink, Published, Sink, SinkError, SinkTable, SinkWriter};
+use super::{OpenSink, Published, Sink, SinkError, SinkWriter, value_text};
 use crate::diagnostics::Diagnostic;
 use crate::options::Options;
 
-#[derive(Debug, Clone)]
-struct Print {
-    identifier: Option<String>,
-    to_stderr: bool,
-}
-
-/// `'connector' = 'print'`.
-pub fn bind_print(mut options: Options) -> Result<Arc<dyn Sink>, Vec<Diagnostic>> {
-    options.take("connector");
-    let identifier = options.take("print-identifier").map(|v| v.value);
+pub(super) fn bind(mut options: Options) -> Result<Arc<dyn Sink>, Vec<Diagnostic>> {
+    let identifier = options.take("print-identifier").map(|v| v.value).unwrap_or_default();
     let to_stderr = options.boolean("standard-error", false);
     options.finish("connector `print`")?;
     Ok(Arc::new(Print { identifier, to_stderr }))
 }
 
+#[derive(Debug, Clone)]
+struct Print {
+    identifier: String,
+    to_stderr: bool,
+}
+
+impl Print {
+    fn stream(&self) -> &'static str {
+        if self.to_stderr { "stderr" } else { "stdout" }
+    }
+}
+
 impl Sink for Print {
     fn describe(&self) -> Vec<(&'static str, String)> {
-        let to = if self.to_stderr { "standard error" } else { "standard output" };
-        vec![("to", to.to_owned())]
+        let mut facts = vec![("to", self.stream().to_owned())];
+        if !self.identifier.is_empty() {
+            facts.push(("print-identifier", self.identifier.clone()));
+        }
+        facts
     }
 
-    fn open(&self, _: &OpenSink) -> Result<Box<dyn SinkWriter>, SinkError> {
-        Ok(Box::new(PrintWriter { print: self.clone(), text: String::new(), rows: 0 }))
+    fn open(&self, _request: &OpenSink) -> Result<Box<dyn SinkWriter>, SinkError> {
+        let writer = PrintWriter { sink: self.clone(), shown: Published::default() };
+        Ok(Box::new(writer))
     }
 }
 
 struct PrintWriter {
-    print: Print,
-    text: String,
-    rows: u64,
-}
-
-impl PrintWriter {
-    /// `+I[a, 1, 2023-09-23T16:55]`, a line each.
-    fn format(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        let options = FormatOptions::default().with_null("null");
-        let columns = batch
-            .columns()
-            .iter()
-            .map(|column| ArrayFormatter::try_new(column.as_ref() as &dyn Array, &options))
-            .collect::<Result<Vec<_>, _>>()?;
-        for row in 0..batch.num_rows() {
-            if let Some(identifier) = &self.print.identifier {
-                self.text.push_str(identifier);
-                self.text.push_str("> ");
-            }
-            self.text.push_str("+I[");
-            for (i, column) in columns.iter().enumerate() {
-                if i > 0 {
-                    self.text.push_str(", ");
-                }
-                self.text.push_str(&column.value(row).to_string());
-            }
-            self.text.push_str("]\n");
-        }
-        Ok(())
-    }
+    sink: Print,
+    /// What was shown since the last `publish`.
+    shown: Published,
 }
 
 impl SinkWriter for PrintWriter {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        let path = "print".to_owned();
-        self.format(batch).map_err(|e| SinkError::Encode { path, reason: e.to_string() })?;
-        self.rows += batch.num_rows() as u64;
-        Ok(())
-    }
-
-    fn pending_rows(&self) -> u64 {
-        self.rows
-    }
-
-    fn publish(&mut self) -> Result<Published, SinkError> {
-        let text = std::mem::take(&mut self.text);
-        let written = if self.print.to_stderr {
-            std::io::stderr().lock().write_all(text.as_bytes())
-        } else {
-            let mut out = std::io::stdout().lock();
-            out.write_all(text.as_bytes()).and_then(|()| out.flush())
-        };
-        let path = "standard output".to_owned();
-        written.map_err(|source| SinkError::Io { path, source })?;
-        let rows = std::mem::take(&mut self.rows);
-        Ok(Published { files: 0, rows, bytes: text.len() as u64 })
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Blackhole;
-
-/// `'connector' = 'blackhole'`.
-pub fn bind_blackhole(
-    _: &SinkTable<'_>,
-    mut options: Options,
-) -> Result<Arc<dyn Sink>, Vec<Diagnostic>> {
-    options.take("connector");
-    options.finish("connector `blackhole`")?;
-    Ok(Arc::new(Blackhole))
-}
-
-impl Sink for Blackhole {
-    fn describe(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
-    }
-
-    fn open(&self, _: &OpenSink) -> Result<Box<dyn SinkWriter>, SinkError> {
-        Ok(Box::new(*self))
-    }
-}
-
-impl SinkWriter for Blackhole {
-    fn write(&mut self, _: &RecordBatch) -> Result<(), SinkError> {
+        let text = lines(batch, &self.sink.identifier);
+        show(&text, self.sink.to_stderr).map_err(|source| {
+            let path = self.sink.stream().to_owned();
+            SinkError::Io { path, source }
+        })?;
+        self.shown.rows += batch.num_rows() as u64;
+        self.shown.bytes += text.len() as u64;
         Ok(())
     }
 
@@ -131,6 +71,49 @@ impl SinkWriter for Blackhole {
     }
 
     fn publish(&mut self) -> Result<Published, SinkError> {
-        Ok(Published::default())
+        Ok(std::mem::take(&mut self.shown))
+    }
+}
+
+fn show(text: &str, to_stderr: bool) -> io::Result<()> {
+    if to_stderr {
+        return io::stderr().lock().write_all(text.as_bytes());
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn lines(batch: &RecordBatch, identifier: &str) -> String {
+    let mut out = String::new();
+    for row in 0..batch.num_rows() {
+        if !identifier.is_empty() {
+            out.push_str(identifier);
+            out.push_str("> ");
+        }
+        value_text::append_row(&mut out, batch.columns(), row)
+            .expect("a String takes every write");
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array, StringViewArray, TimestampMicrosecondArray};
+
+    use super::*;
+
+    #[test]
+    fn a_line_reads_as_flink_prints_it() {
+        let columns: [(&str, ArrayRef); 3] = [
+            ("name", Arc::new(StringViewArray::from(vec![Some("a"), None]))),
+            ("n", Arc::new(Int64Array::from(vec![1, 2]))),
+            ("at", Arc::new(TimestampMicrosecondArray::from(vec![0, 1_000_000]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
+        let bare = "+I[a, 1, 1970-01-01T00:00]\n+I[null, 2, 1970-01-01T00:00:01]\n";
+        assert_eq!(lines(&batch, ""), bare);
+        assert!(lines(&batch, "debug").starts_with("debug> +I[a, 1, "));
     }
 }

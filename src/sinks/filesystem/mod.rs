@@ -1,50 +1,72 @@
-//! Files in a folder or a bucket: Flink's `filesystem` connector, writing.
+//! The `filesystem` connector: Parquet or text files in a folder of the local
+//! disk or of S3, partitioned the Hive way.
 //!
-//! `PARTITIONED BY` columns become Hive folders (`DATE=09-23-23/`) and are left
-//! out of the files. A file appears whole or not at all, and nothing but data
-//! ever lies in the folder.
+//! A row goes `partitioner` → `parquet_file` or `text_file` → `spool` →
+//! `local` or `s3`. Nothing but whole files ever lies in the folder, so every
+//! tool may read it at any time, and none has to know who wrote it.
 //!
-//! Source: <https://nightlies.apache.org/flink/flink-docs-stable/docs/connectors/table/filesystem/>
+//! Options that could only be obeyed by leaving something else beside the data,
+//! or that would do nothing here, are refused.
 
-mod encode;
-mod partition;
-mod store;
-mod writer;
-
+use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use parquet::basic::{Compression, GzipLevel, ZstdLevel};
-
+use self::destination::Destination;
+use self::local::LocalFolder;
+use self::location::Location;
+use self::parquet_file::ParquetSettings;
+use self::partitioner::Partitioner;
+use self::s3::S3Folder;
+use self::writer::FilesystemWriter;
 use super::{OpenSink, Sink, SinkError, SinkTable, SinkWriter};
 use crate::diagnostics::Diagnostic;
-use crate::formats::{self, EncodingFormat, FormatContext};
+use crate::formats::EncodingFormat;
 use crate::options::Options;
-use crate::types::Column;
-use store::Location;
 
+mod destination;
+mod encoder;
+mod local;
+mod location;
+mod options;
+mod parquet_file;
+mod partition_path;
+mod partitioner;
+mod s3;
+mod spool;
+#[cfg(test)]
+mod tests;
+mod text_file;
+mod writer;
+
+pub(super) fn bind(
+    table: &SinkTable<'_>,
+    options: Options,
+) -> Result<Arc<dyn Sink>, Vec<Diagnostic>> {
+    Ok(Arc::new(options::bind(table, options)?))
+}
+
+/// A bound table.
 #[derive(Debug, Clone)]
-pub struct Filesystem {
+struct Filesystem {
     table: String,
     location: Location,
     format: FileFormat,
-    /// Indexes of the partition columns.
-    partitioned_by: Vec<usize>,
-    /// The folder's name where the value is NULL or empty.
-    default_name: String,
-    /// A file that has reached this many bytes is full.
-    file_size: u64,
-    /// A file that has been open this long is full.
-    rollover_interval: Duration,
+    rolling: Rolling,
+    /// Indexes and names of the partition columns, in the order declared.
+    partitioned_by: Vec<(usize, String)>,
+    default_partition: String,
 }
 
 #[derive(Debug, Clone)]
-pub enum FileFormat {
-    Parquet(Compression),
+#[expect(clippy::large_enum_variant, reason = "a sink has one")]
+enum FileFormat {
+    Parquet(ParquetSettings),
     Text(Arc<dyn EncodingFormat>),
 }
 
 impl FileFormat {
+    /// Its name, which is also the suffix of its files.
     fn name(&self) -> &'static str {
         match self {
             FileFormat::Parquet(_) => "parquet",
@@ -53,121 +75,76 @@ impl FileFormat {
     }
 }
 
-const FORMATS: &[&str] = &["csv", "json", "parquet"];
-
-/// Options of Flink's that would leave debris or do nothing here.
-const REFUSED: [(&str, &str); 6] = [
-    ("sink.partition-commit.policy.kind", "a file appears whole, so no marker is needed"),
-    ("sink.partition-commit.trigger", "results are visible as soon as they are final"),
-    ("sink.partition-commit.delay", "results are visible as soon as they are final"),
-    ("compaction.file-size", "set 'sink.rolling-policy.file-size'"),
-    ("parquet.utc-timezone", "a TIMESTAMP is written as wall time, a TIMESTAMP_LTZ in UTC"),
-    ("sink.parallelism", "one writer writes each file"),
-];
-
-pub fn bind(
-    table: &SinkTable<'_>,
-    mut options: Options,
-) -> Result<Arc<dyn Sink>, Vec<Diagnostic>> {
-    options.take("connector");
-    let location =
-        options.require("path").and_then(|path| match Location::parse(&path.value) {
-            Ok(location) => Some(location),
-            Err(reason) => {
-                let message = format!("`path` cannot be `{}`: {reason}", path.value);
-                options.errors.push(Diagnostic::error(message).at(path.span));
-                None
-            }
-        });
-    let format = format(table, &mut options);
-    let default_name = options.take("partition.default-name").map(|v| v.value);
-    let file_size = options.bytes("sink.rolling-policy.file-size").unwrap_or(128 << 20);
-    let rollover = options.duration("sink.rolling-policy.rollover-interval");
-    // How often Flink looks whether a file is old enough; we look at every batch.
-    options.duration("sink.rolling-policy.check-interval");
-    if options.boolean("auto-compaction", false) {
-        let message = "`auto-compaction` is not supported";
-        options.errors.push(
-            Diagnostic::error(message)
-                .at(options.table_span)
-                .hint("set 'sink.rolling-policy.file-size' for larger files"),
-        );
-    }
-    for (key, instead) in REFUSED {
-        if let Some(value) = options.take(key) {
-            let message = format!("option `{key}` is not supported");
-            options.errors.push(Diagnostic::error(message).at(value.span).hint(instead));
+impl fmt::Display for FileFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FileFormat::Parquet(settings) => write!(f, "parquet ({})", settings.codec()),
+            FileFormat::Text(format) => f.write_str(format.name()),
         }
     }
-    if !table.columns.is_empty() && table.partitioned_by.len() == table.columns.len() {
-        let message = "every column is a partition column, so the files would be empty";
-        options.errors.push(Diagnostic::error(message).at(table.name_span));
-    }
-    options.finish("connector `filesystem`")?;
-    let (Some(location), Some(format)) = (location, format) else {
-        unreachable!("what is missing has been told");
-    };
-    Ok(Arc::new(Filesystem {
-        table: table.name.to_owned(),
-        location,
-        format,
-        partitioned_by: table.partitioned_by.to_vec(),
-        default_name: default_name.unwrap_or_else(|| "__DEFAULT_PARTITION__".to_owned()),
-        file_size,
-        rollover_interval: rollover.unwrap_or(Duration::from_secs(30 * 60)),
-    }))
 }
 
-fn format(table: &SinkTable<'_>, options: &mut Options) -> Option<FileFormat> {
-    let name = options.require("format")?;
-    if !FORMATS.contains(&name.value.as_str()) {
-        options.errors.push(formats::unknown(&name.value, FORMATS).at(name.span));
-        return None;
-    }
-    if name.value == "parquet" {
-        // Timestamps are INT64 always, so only `true` says what is done.
-        options.parse("parquet.write.int64.timestamp", "true", |v| (v == "true").then_some(()));
-        return Some(FileFormat::Parquet(compression(options)?));
-    }
-    let columns: Vec<Column> = table
-        .columns
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| !table.partitioned_by.contains(i))
-        .map(|(_, column)| column.clone())
-        .collect();
-    let context = FormatContext {
-        columns: &columns,
-        time_zone: table.time_zone,
-        option_prefix: format!("{}.", name.value),
-    };
-    formats::encoding(&name.value, options, &context).map(FileFormat::Text)
+/// When a file is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rolling {
+    file_bytes: u64,
+    rollover_interval_ms: i64,
+    /// How often the age of open files is looked at, at least a write apart.
+    check_interval_ms: i64,
 }
 
-fn compression(options: &mut Options) -> Option<Compression> {
-    let zstd = Compression::ZSTD(ZstdLevel::default());
-    if options.clone().take("parquet.compression").is_none() {
-        return Some(zstd);
+impl Filesystem {
+    /// `variables` is the environment, where S3 finds its credentials.
+    fn open_with(
+        &self,
+        request: &OpenSink,
+        variables: &[(String, String)],
+    ) -> Result<FilesystemWriter, SinkError> {
+        let (destination, spools): (Box<dyn Destination>, Arc<Path>) = match &self.location {
+            Location::Local(path) => {
+                let folder = LocalFolder::open(path)?;
+                let spools = folder.root().into();
+                (Box::new(folder), spools)
+            }
+            Location::S3 { bucket, prefix } => {
+                let folder = S3Folder::open(bucket, prefix, variables)?;
+                (Box::new(folder), std::env::temp_dir().into())
+            }
+        };
+        let by = self.partitioned_by.iter().map(|(index, _)| *index).collect();
+        let schema = Arc::clone(&request.schema);
+        let partitioner =
+            Partitioner::new(schema, by, self.default_partition.clone()).map_err(|error| {
+                SinkError::Config { table: self.table.clone(), reason: error.to_string() }
+            })?;
+        FilesystemWriter::new(
+            &self.table,
+            self.format.clone(),
+            self.rolling,
+            partitioner,
+            destination,
+            spools,
+            request,
+        )
     }
-    options.parse("parquet.compression", "zstd, snappy, gzip, lz4 or uncompressed", |v| {
-        Some(match v.to_lowercase().as_str() {
-            "zstd" => zstd,
-            "snappy" => Compression::SNAPPY,
-            "gzip" => Compression::GZIP(GzipLevel::default()),
-            "lz4" | "lz4_raw" => Compression::LZ4_RAW,
-            "uncompressed" | "none" => Compression::UNCOMPRESSED,
-            _ => return None,
-        })
-    })
 }
 
 impl Sink for Filesystem {
     fn describe(&self) -> Vec<(&'static str, String)> {
-        vec![("path", self.location.to_string()), ("format", self.format.name().to_owned())]
+        let mut facts =
+            vec![("path", self.location.to_string()), ("format", self.format.to_string())];
+        if !self.partitioned_by.is_empty() {
+            let names: Vec<&str> =
+                self.partitioned_by.iter().map(|(_, name)| name.as_str()).collect();
+            facts.push(("partitioned by", names.join(", ")));
+        }
+        facts
     }
 
     fn open(&self, request: &OpenSink) -> Result<Box<dyn SinkWriter>, SinkError> {
-        let store = self.location.open(&self.table)?;
-        Ok(Box::new(writer::Writer::new(self.clone(), request, store)))
+        let text = |value: std::ffi::OsString| value.into_string().ok();
+        let variables: Vec<(String, String)> =
+            std::env::vars_os().filter_map(|(k, v)| Some((text(k)?, text(v)?))).collect();
+        Ok(Box::new(self.open_with(request, &variables)?))
     }
 }

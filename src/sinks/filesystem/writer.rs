@@ -1,136 +1,234 @@
-//! Rows into open files, one per partition folder; full files are published.
+//! Rows to files: keeps one file open per partition, ends it when the rolling
+//! policy says so, and hands whole files to the destination.
+//!
+//! Memory is bounded: by the number of open files, and by what their encoders
+//! hold before it goes to a spool. Files are numbered in the order they were
+//! begun, so equal input makes equal names.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use bytes::Bytes;
 
-use super::super::{OpenSink, Published, SinkError, SinkWriter};
-use super::Filesystem;
-use super::encode::OpenFile;
-use super::partition::Partitioner;
-use super::store::Store;
+use super::destination::{Destination, WholeFile};
+use super::encoder::{EncodeError, FileEncoder};
+use super::partitioner::{Group, Partitioner};
+use super::spool::Spool;
+use super::text_file::TextFile;
+use super::{FileFormat, Rolling, partition_path};
 use crate::clock::Clock;
+use crate::sinks::{OpenSink, Published, SinkError, SinkWriter};
 
-/// Folders written to at a time; beyond it, all files are published.
-const MAX_OPEN_FILES: usize = 512;
+/// A file holds an encoder's buffers and perhaps a file descriptor.
+const MAX_OPEN_FILES: usize = 128;
+/// How many are ended at once when there are too many, to be placed together.
+const FILES_ENDED_AT_ONCE: usize = MAX_OPEN_FILES / 4;
+/// What all open files may hold in memory before the largest are flushed.
+const MAX_BUFFERED_BYTES: usize = 256 << 20;
+/// A file's size is looked at after this many rows.
+const ROWS_PER_WRITE: usize = 16_384;
 
-pub struct Writer {
-    sink: Filesystem,
-    store: Store,
+pub(super) struct FilesystemWriter {
+    /// What every file of this writer is called, up to its number.
+    stem: String,
+    format: FileFormat,
+    rolling: Rolling,
     clock: Arc<dyn Clock>,
-    run_id: String,
     partitioner: Partitioner,
-    /// The columns that are in the files.
     file_schema: SchemaRef,
-    open: BTreeMap<Arc<str>, Open>,
-    next_file: u64,
-    /// What became visible before anyone asked.
-    rolled: Published,
+    spools: Arc<Path>,
+    destination: Box<dyn Destination>,
+    open: BTreeMap<Box<[u8]>, OpenFile>,
+    files_begun: u64,
+    writes: u64,
+    last_check_ms: i64,
+    /// What became visible since the last `publish`.
+    published: Published,
 }
 
-struct Open {
-    file: OpenFile,
+struct OpenFile {
+    name: String,
+    encoder: Box<dyn FileEncoder>,
     rows: u64,
-    opened_at_ms: i64,
+    begun_ms: i64,
+    /// The number of the write that last touched it.
+    last_write: u64,
 }
 
-impl Writer {
-    pub fn new(sink: Filesystem, request: &OpenSink, store: Store) -> Self {
-        let partitioner =
-            Partitioner::new(&request.schema, &sink.partitioned_by, &sink.default_name)
-                .expect("binding refused what cannot be a partition column");
-        let file_schema = request.schema.project(partitioner.kept()).expect("its own columns");
-        Self {
-            store,
-            clock: Arc::clone(&request.clock),
-            run_id: request.run_id.clone(),
+impl FilesystemWriter {
+    pub fn new(
+        table: &str,
+        format: FileFormat,
+        rolling: Rolling,
+        partitioner: Partitioner,
+        destination: Box<dyn Destination>,
+        spools: Arc<Path>,
+        request: &OpenSink,
+    ) -> Result<Self, SinkError> {
+        let file_schema = partitioner.file_schema().map_err(|error| SinkError::Config {
+            table: table.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            stem: partition_path::escape(&format!("{table}-{}", request.run_id)),
+            format,
+            rolling,
             partitioner,
-            file_schema: Arc::new(file_schema),
+            file_schema,
+            spools,
+            destination,
             open: BTreeMap::new(),
-            next_file: 0,
-            rolled: Published::default(),
-            sink,
-        }
+            files_begun: 0,
+            writes: 0,
+            last_check_ms: request.clock.now_ms(),
+            clock: Arc::clone(&request.clock),
+            published: Published::default(),
+        })
     }
 
-    fn failed(&self, folder: &str, reason: String) -> SinkError {
-        SinkError::Encode { path: self.store.name_of(folder), reason }
-    }
-
-    fn add(&mut self, folder: Arc<str>, rows: &RecordBatch) -> Result<(), SinkError> {
-        let now = self.clock.now_ms();
-        if !self.open.contains_key(&folder) {
-            if self.open.len() >= MAX_OPEN_FILES {
-                let all = std::mem::take(&mut self.open);
-                self.roll(all)?;
+    fn write_group(&mut self, batch: &RecordBatch, group: &Group) -> Result<(), SinkError> {
+        let mut start = 0;
+        while start < group.rows.num_rows() {
+            let rows = ROWS_PER_WRITE.min(group.rows.num_rows() - start);
+            let piece = group.rows.slice(start, rows);
+            start += rows;
+            if !self.open.contains_key(&group.key) {
+                self.begin(batch, group)?;
             }
-            let file = OpenFile::new(&self.sink.format, &self.file_schema)
-                .map_err(|reason| self.failed(&folder, reason))?;
-            let open = Open { file, rows: 0, opened_at_ms: now };
-            self.open.insert(Arc::clone(&folder), open);
-        }
-        let open = self.open.get_mut(&folder).expect("it was opened");
-        open.rows += rows.num_rows() as u64;
-        let written = open.file.write(rows);
-        let too_old =
-            i64::try_from(self.sink.rollover_interval.as_millis()).unwrap_or(i64::MAX);
-        let full =
-            open.file.size() >= self.sink.file_size || now - open.opened_at_ms >= too_old;
-        written.map_err(|reason| self.failed(&folder, reason))?;
-        if full {
-            let open = self.open.remove(&folder).expect("it was opened");
-            self.roll(BTreeMap::from([(folder, open)]))?;
+            let file = self.open.get_mut(&group.key).expect("begun above");
+            let written = file.encoder.write(&piece);
+            file.rows += rows as u64;
+            file.last_write = self.writes;
+            if let Err(error) = written {
+                return Err(encode_error(self.destination.locate(&file.name), error));
+            }
+            if file.encoder.encoded_bytes() >= self.rolling.file_bytes {
+                self.end(vec![group.key.clone()])?;
+            }
         }
         Ok(())
     }
 
-    /// Makes `files` visible.
-    fn roll(&mut self, files: BTreeMap<Arc<str>, Open>) -> Result<(), SinkError> {
-        let mut finished: Vec<(String, Bytes)> = Vec::with_capacity(files.len());
-        let mut published = Published::default();
-        for (folder, open) in files {
-            let name = self.file_name(&folder);
-            let bytes = open.file.finish().map_err(|reason| self.failed(&name, reason))?;
-            published.files += 1;
-            published.rows += open.rows;
-            published.bytes += bytes.len() as u64;
-            finished.push((name, bytes));
+    fn begin(&mut self, batch: &RecordBatch, group: &Group) -> Result<(), SinkError> {
+        if self.open.len() >= MAX_OPEN_FILES {
+            self.end_idlest()?;
         }
-        self.store.put_all(finished)?;
-        self.rolled.files += published.files;
-        self.rolled.rows += published.rows;
-        self.rolled.bytes += published.bytes;
+        let mut name = self.partitioner.folder(batch, group.example);
+        if !name.is_empty() {
+            name.push('/');
+        }
+        let (number, suffix) = (self.files_begun, self.format.name());
+        name.push_str(&format!("{}-{number}.{suffix}", self.stem));
+        self.files_begun += 1;
+        let spool = Spool::new(Arc::clone(&self.spools));
+        let encoder: Box<dyn FileEncoder> = match &self.format {
+            FileFormat::Parquet(settings) => settings
+                .file(Arc::clone(&self.file_schema), spool)
+                .map_err(|error| encode_error(self.destination.locate(&name), error))?,
+            FileFormat::Text(format) => Box::new(TextFile::new(Arc::clone(format), spool)),
+        };
+        let begun_ms = self.clock.now_ms();
+        let file = OpenFile { name, encoder, rows: 0, begun_ms, last_write: self.writes };
+        self.open.insert(group.key.clone(), file);
         Ok(())
     }
 
-    /// `folder/table-run-000001.parquet`.
-    fn file_name(&mut self, folder: &str) -> String {
-        self.next_file += 1;
-        let (table, run) = (&self.sink.table, &self.run_id);
-        let extension = self.sink.format.name();
-        let table: String =
-            table.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
-        format!("{folder}{table}-{run}-{:06}.{extension}", self.next_file)
+    /// Ends the files that no row came to for longest.
+    fn end_idlest(&mut self) -> Result<(), SinkError> {
+        let mut keys: Vec<_> =
+            self.open.iter().map(|(key, file)| (file.last_write, key.clone())).collect();
+        keys.sort();
+        keys.truncate(FILES_ENDED_AT_ONCE);
+        self.end(keys.into_iter().map(|(_, key)| key).collect())
+    }
+
+    fn end_old(&mut self) -> Result<(), SinkError> {
+        let now_ms = self.clock.now_ms();
+        if now_ms - self.last_check_ms < self.rolling.check_interval_ms {
+            return Ok(());
+        }
+        self.last_check_ms = now_ms;
+        let is_old =
+            |file: &OpenFile| now_ms - file.begun_ms >= self.rolling.rollover_interval_ms;
+        let old = self.open.iter().filter(|(_, file)| is_old(file));
+        let keys = old.map(|(key, _)| key.clone()).collect();
+        self.end(keys)
+    }
+
+    /// Ends files and makes them visible.
+    fn end(&mut self, keys: Vec<Box<[u8]>>) -> Result<(), SinkError> {
+        let mut ended = Published::default();
+        let mut files = Vec::with_capacity(keys.len());
+        for key in keys {
+            let file = self.open.remove(&key).expect("the keys are of open files");
+            let finished = file.encoder.finish();
+            let bytes = finished
+                .map_err(|error| encode_error(self.destination.locate(&file.name), error))?;
+            ended.files += 1;
+            ended.rows += file.rows;
+            ended.bytes += bytes.len();
+            files.push(WholeFile { name: file.name, bytes });
+        }
+        if !files.is_empty() {
+            self.destination.place(files)?;
+        }
+        self.published.files += ended.files;
+        self.published.rows += ended.rows;
+        self.published.bytes += ended.bytes;
+        Ok(())
+    }
+
+    /// Flushes the fullest encoders until half of the allowed memory is free.
+    fn bound_memory(&mut self) -> Result<(), SinkError> {
+        let sizes = self.open.values_mut().map(|file| (file.encoder.buffered_bytes(), file));
+        let mut by_size: Vec<_> = sizes.collect();
+        let mut total: usize = by_size.iter().map(|(bytes, _)| bytes).sum();
+        if total <= MAX_BUFFERED_BYTES {
+            return Ok(());
+        }
+        by_size.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (bytes, file) in by_size {
+            if total <= MAX_BUFFERED_BYTES / 2 {
+                break;
+            }
+            let flushed = file.encoder.flush();
+            flushed
+                .map_err(|error| encode_error(self.destination.locate(&file.name), error))?;
+            total -= bytes;
+        }
+        Ok(())
     }
 }
 
-impl SinkWriter for Writer {
+impl SinkWriter for FilesystemWriter {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        let parts =
-            self.partitioner.split(batch).map_err(|e| self.failed("", e.to_string()))?;
-        parts.into_iter().try_for_each(|(folder, rows)| self.add(folder, &rows))
+        self.end_old()?;
+        self.writes += 1;
+        let groups = self.partitioner.split(batch).map_err(|error| {
+            encode_error(self.destination.locate(""), EncodeError::Value(error.to_string()))
+        })?;
+        for group in &groups {
+            self.write_group(batch, group)?;
+        }
+        self.bound_memory()
     }
 
     fn pending_rows(&self) -> u64 {
-        self.open.values().map(|open| open.rows).sum()
+        self.open.values().map(|file| file.rows).sum()
     }
 
     fn publish(&mut self) -> Result<Published, SinkError> {
-        let all = std::mem::take(&mut self.open);
-        self.roll(all)?;
-        Ok(std::mem::take(&mut self.rolled))
+        let keys = self.open.keys().cloned().collect();
+        self.end(keys)?;
+        Ok(std::mem::take(&mut self.published))
+    }
+}
+
+fn encode_error(path: String, error: EncodeError) -> SinkError {
+    match error {
+        EncodeError::Io(source) => SinkError::Io { path, source },
+        EncodeError::Value(reason) => SinkError::Encode { path, reason },
     }
 }

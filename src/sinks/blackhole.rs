@@ -1,0 +1,51 @@
+//! The `blackhole` connector: takes every row and keeps none.
+//!
+//! It counts what it swallows, so that a run over it still says how much there
+//! was. It has no options.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+use super::{OpenSink, Published, Sink, SinkError, SinkWriter};
+use crate::diagnostics::Diagnostic;
+use crate::options::Options;
+
+pub(super) fn bind(options: Options) -> Result<Arc<dyn Sink>, Vec<Diagnostic>> {
+    options.finish("connector `blackhole`")?;
+    Ok(Arc::new(Blackhole))
+}
+
+#[derive(Debug)]
+struct Blackhole;
+
+impl Sink for Blackhole {
+    fn describe(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    fn open(&self, _request: &OpenSink) -> Result<Box<dyn SinkWriter>, SinkError> {
+        Ok(Box::new(BlackholeWriter::default()))
+    }
+}
+
+#[derive(Debug, Default)]
+struct BlackholeWriter {
+    pending_rows: u64,
+}
+
+impl SinkWriter for BlackholeWriter {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+        self.pending_rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    fn pending_rows(&self) -> u64 {
+        self.pending_rows
+    }
+
+    fn publish(&mut self) -> Result<Published, SinkError> {
+        let rows = std::mem::take(&mut self.pending_rows);
+        Ok(Published { rows, ..Published::default() })
+    }
+}

@@ -1,0 +1,103 @@
+//! Reads the `path` option: which store, and where in it.
+//!
+//! Pure. As in Flink a path is taken literally: `%20` is three characters, and
+//! a path without a scheme is on the local disk.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::diagnostics::Diagnostic;
+
+/// Where a table's files go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Location {
+    /// May be relative to the working directory.
+    Local(PathBuf),
+    /// `prefix` has no slash at either end and may be empty.
+    S3 { bucket: String, prefix: String },
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::Local(path) => write!(f, "{}", path.display()),
+            Location::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            Location::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+pub(super) fn parse(text: &str) -> Result<Location, Diagnostic> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Diagnostic::error("option `path` is empty"));
+    }
+    match scheme(text) {
+        None => Ok(Location::Local(PathBuf::from(text))),
+        Some(("file", rest)) => local(rest),
+        Some(("s3" | "s3a", rest)) => s3(rest),
+        Some((other, _)) => Err(Diagnostic::error(format!("cannot write to `{other}:` paths"))
+            .label("expected file://, s3:// or s3a://, or a path without a scheme")
+            .did_you_mean(other, ["file", "s3", "s3a"])),
+    }
+}
+
+/// The scheme and what follows its colon; a colon after a slash is part of a
+/// plain path.
+fn scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once(':')?;
+    (!scheme.is_empty() && !scheme.contains('/')).then_some((scheme, rest))
+}
+
+/// `file:/x` and `file:///x`.
+fn local(rest: &str) -> Result<Location, Diagnostic> {
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.starts_with('/') {
+        return Ok(Location::Local(PathBuf::from(path)));
+    }
+    Err(Diagnostic::error("a file:// path names no other machine")
+        .hint(format!("write `file:///{path}`, or `{path}` for a relative path")))
+}
+
+fn s3(rest: &str) -> Result<Location, Diagnostic> {
+    let path = rest.strip_prefix("//").unwrap_or_default();
+    let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+    if bucket.is_empty() {
+        let missing = "an S3 path starts with its bucket, as in `s3://bucket/prefix`";
+        return Err(Diagnostic::error(missing));
+    }
+    let prefix = prefix.trim_matches('/');
+    let odd = |part: &str| matches!(part, "" | "." | "..") || part.contains(char::is_control);
+    if !prefix.is_empty() && prefix.split('/').any(odd) {
+        let odd = "an S3 prefix cannot have empty parts, `.`, `..` or control characters";
+        return Err(Diagnostic::error(odd));
+    }
+    Ok(Location::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_read_as_flink_reads_them() {
+        let local = |path: &str| Ok(Location::Local(PathBuf::from(path)));
+        let s3 = |bucket: &str, prefix: &str| {
+            Ok(Location::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+        };
+        assert_eq!(parse("out/res"), local("out/res"));
+        assert_eq!(parse("/lake/a:b"), local("/lake/a:b"));
+        assert_eq!(parse("file:///lake/a%20b"), local("/lake/a%20b"));
+        assert_eq!(parse("file:/lake"), local("/lake"));
+        assert_eq!(parse("s3://lake/a/b/"), s3("lake", "a/b"));
+        assert_eq!(parse("s3a://lake"), s3("lake", ""));
+    }
+
+    #[test]
+    fn other_places_are_refused() {
+        for text in ["", "hdfs://nn/x", "file://lake/x", "s3://", "s3:/lake/x", "s3://l/a/../b"]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}
