@@ -21,6 +21,10 @@ impl<'a> Texts<'a> {
     /// The payload of message `i`, `None` if there is none or it is not UTF-8.
     pub fn get(&self, i: usize) -> Option<&'a str> {
         let range = self.messages.payloads[i].range()?;
+        if range.is_empty() {
+            // Text wherever it lies, also between the halves of a character.
+            return Some("");
+        }
         match self.whole {
             // Two halves of a character may meet where messages do.
             Some(whole) => whole.get(range),
@@ -37,5 +41,22 @@ pub fn excerpt(text: &str) -> String {
     match text.char_indices().nth(MAX_EXCERPT) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::{MessageParts, MessagesBuilder};
+
+    #[test]
+    fn halves_of_a_character_never_meet_around_an_empty_message() {
+        let mut builder = MessagesBuilder::new("t".into(), 0, MessageParts::default());
+        for (offset, payload) in (0..).zip([&b"\xc3"[..], b"", b"\xa9"]) {
+            builder.push(offset, 0, Some(payload), None, Vec::new);
+        }
+        let messages = builder.finish();
+        let texts = Texts::of(&messages);
+        assert_eq!([texts.get(0), texts.get(1), texts.get(2)], [None, Some(""), None]);
     }
 }

@@ -51,7 +51,8 @@ pub fn rewrite(
         }
         Way::Ours(conversion) => conversion,
     };
-    let cast = FlinkCast::new(conversion, target.clone(), declared_name(to), failure, time_zone);
+    let cast =
+        FlinkCast::new(conversion, target.clone(), declared_name(to), failure, time_zone);
     Ok(cast.call(expr))
 }
 
@@ -81,9 +82,7 @@ fn way(from: &DataType, to: &Field, precision: u8) -> Option<Way> {
             readable.then_some(Way::Ours(Conversion::Read))?
         }
         (Boolean, Boolean) => Way::Arrows,
-        (Boolean, Decimal128(..)) | (Decimal128(..), Boolean) => {
-            Way::Ours(Conversion::Number)
-        }
+        (Boolean, Decimal128(..)) | (Decimal128(..), Boolean) => Way::Ours(Conversion::Number),
         (Boolean, to) if to.is_numeric() => Way::Arrows,
         (from, Boolean) if from.is_numeric() => Way::Arrows,
         (from, to) if from.is_numeric() && to.is_numeric() => number(from, to),
@@ -130,7 +129,8 @@ fn point(from: &DataType, to: &Field, precision: u8) -> Option<Way> {
         (from, to) if is_time(from) && *to == Date32 => return None,
         (Date32, to) if is_time(to) => return None,
         (Date32, Date32) => Way::Arrows,
-        (Timestamp(a, None), Timestamp(b, None)) | (Timestamp(a, Some(_)), Timestamp(b, Some(_)))
+        (Timestamp(a, None), Timestamp(b, None))
+        | (Timestamp(a, Some(_)), Timestamp(b, Some(_)))
             if a == b && wanted.is_none_or(|wanted| wanted >= precision) =>
         {
             Way::Arrows

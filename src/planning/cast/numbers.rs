@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type,
 };
 use datafusion::common::{Result, exec_err};
 
@@ -20,7 +21,9 @@ pub(super) fn values(
 ) -> Result<ArrayRef> {
     match target {
         DataType::Decimal128(precision, scale) => decimals(array, *precision, *scale, outcome),
-        DataType::Float32 => Ok(Arc::new(doubles(array)?.unary::<_, Float32Type>(|v| v as f32))),
+        DataType::Float32 => {
+            Ok(Arc::new(doubles(array)?.unary::<_, Float32Type>(|v| v as f32)))
+        }
         DataType::Boolean => {
             let numbers = doubles(array)?;
             let truth = numbers.iter().map(|v| v.map(|v| v != 0.0));
@@ -72,9 +75,7 @@ fn decimals(
         }
         DataType::Decimal128(_, from) => {
             let unit = power(scale - from);
-            array
-                .as_primitive::<Decimal128Type>()
-                .unary_opt(|v| fits(v.checked_mul(unit?)?))
+            array.as_primitive::<Decimal128Type>().unary_opt(|v| fits(v.checked_mul(unit?)?))
         }
         ty if ty.is_floating() => {
             let mut text = Vec::new();

@@ -133,7 +133,8 @@ fn time(text: &str) -> Option<i32> {
     let hour = parts.next()??;
     let minute = parts.next().unwrap_or(Some(0))?;
     let second = parts.next().unwrap_or(Some(0))?;
-    let valid = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second);
+    let valid =
+        (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second);
     if !valid || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }

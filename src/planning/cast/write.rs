@@ -50,9 +50,10 @@ pub(super) fn is_writable(ty: &DataType) -> bool {
         DataType::List(item) => is_writable(item.data_type()),
         DataType::Map(entries, _) => is_writable(entries.data_type()),
         DataType::Struct(fields) => fields.iter().all(|f| is_writable(f.data_type())),
-        DataType::Timestamp(..) | DataType::Date32 | DataType::Time32(_) | DataType::Boolean => {
-            true
-        }
+        DataType::Timestamp(..)
+        | DataType::Date32
+        | DataType::Time32(_)
+        | DataType::Boolean => true,
         ty => ty.is_string() || ty.is_binary() || ty.is_numeric() || ty.is_null(),
     }
 }
@@ -171,14 +172,18 @@ impl Writer {
         match self {
             _ if self.is_null(row) => out.extend_from_slice(b"NULL"),
             Writer::Null => {}
-            Writer::Text(array) => out.extend_from_slice(array.as_string_view().value(row).as_bytes()),
+            Writer::Text(array) => {
+                out.extend_from_slice(array.as_string_view().value(row).as_bytes())
+            }
             Writer::Bytes(array) => out.extend_from_slice(array.as_binary_view().value(row)),
             Writer::Boolean(array) => {
                 let value = array.as_boolean().value(row);
                 out.extend_from_slice(if value { b"TRUE" } else { b"FALSE" });
             }
             Writer::Integer(array) => print::integer(out, array.value(row)),
-            Writer::Float(array) => print::single(out, array.as_primitive::<Float32Type>().value(row)),
+            Writer::Float(array) => {
+                print::single(out, array.as_primitive::<Float32Type>().value(row))
+            }
             Writer::Double(array) => {
                 print::double(out, array.as_primitive::<Float64Type>().value(row));
             }
@@ -209,7 +214,9 @@ impl Writer {
                 });
             }
             Writer::Row(_, columns) => {
-                joined(out, (b'(', b')'), 0..columns.len(), |at, out| columns[at].write(row, out));
+                joined(out, (b'(', b')'), 0..columns.len(), |at, out| {
+                    columns[at].write(row, out)
+                });
             }
         }
     }

@@ -21,9 +21,8 @@ pub(super) fn typed(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed
         return Ok(sum);
     }
     let (lt, rt) = (left.get_type(schema)?, right.get_type(schema)?);
-    let unchanged = |left, right| {
-        Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr::new(left, op, right))))
-    };
+    let unchanged =
+        |left, right| Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr::new(left, op, right))));
     let numeric = |ty: &DataType| ty.is_numeric() || ty.is_null();
     if !numeric(&lt) || !numeric(&rt) || (lt.is_null() && rt.is_null()) {
         return unchanged(left, right);

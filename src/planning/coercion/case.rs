@@ -17,7 +17,7 @@ pub(super) fn typed(mut case: Case, schema: &DFSchema) -> Result<Transformed<Exp
         return plan_err!("the branches of CASE have no type in common: {names}");
     };
     for (_, then) in &mut case.when_then_expr {
-        *then = Box::new(as_type((**then).clone(), &common, schema)?);
+        **then = as_type((**then).clone(), &common, schema)?;
     }
     if let Some(otherwise) = case.else_expr.take() {
         case.else_expr = Some(Box::new(as_type(*otherwise, &common, schema)?));
@@ -38,7 +38,7 @@ fn operand(case: &mut Case, schema: &DFSchema) -> Result<()> {
     };
     case.expr = Some(Box::new(as_type(*operand, &common, schema)?));
     for (when, _) in &mut case.when_then_expr {
-        *when = Box::new(as_type((**when).clone(), &common, schema)?);
+        **when = as_type((**when).clone(), &common, schema)?;
     }
     Ok(())
 }

@@ -44,7 +44,11 @@ fn pair(a: &DataType, b: &DataType) -> Option<DataType> {
         (Float32, Decimal128(..)) | (Decimal128(..), Float32) => Float64,
         (Float32, other) | (other, Float32) if other.is_integer() => Float32,
         (a, b) if a.is_signed_integer() && b.is_signed_integer() => {
-            if exact(a)? >= exact(b)? { a.clone() } else { b.clone() }
+            if exact(a)? >= exact(b)? {
+                a.clone()
+            } else {
+                b.clone()
+            }
         }
         (a, b) if exact(a).is_some() && exact(b).is_some() => {
             let ((p1, s1), (p2, s2)) = (exact(a)?, exact(b)?);

@@ -32,9 +32,7 @@ impl Operation {
         let (p1, s1, p2, s2) = (i32::from(p1), i32::from(s1), i32::from(p2), i32::from(s2));
         let scale = s1.max(s2);
         let (precision, scale) = match self {
-            Operation::Add | Operation::Subtract => {
-                ((p1 - s1).max(p2 - s2) + scale + 1, scale)
-            }
+            Operation::Add | Operation::Subtract => ((p1 - s1).max(p2 - s2) + scale + 1, scale),
             Operation::Multiply => (p1 + p2 + 1, s1 + s2),
             Operation::Divide => {
                 let scale = (s1 + p2 + 1).max(6);
@@ -195,7 +193,8 @@ fn half_up(value: i256, by: i256) -> Option<i256> {
     if double < by.checked_abs()? {
         return Some(quotient);
     }
-    let away = if value.is_negative() == by.is_negative() { i256::ONE } else { i256::MINUS_ONE };
+    let away =
+        if value.is_negative() == by.is_negative() { i256::ONE } else { i256::MINUS_ONE };
     quotient.checked_add(away)
 }
 
@@ -213,6 +212,7 @@ mod tests {
             (Multiply, (10, 2), (10, 2), (21, 4)),
             (Multiply, (38, 10), (38, 10), (38, 6)),
             (Add, (10, 2), (12, 2), (13, 2)),
+            // 28 or 36 digits before the point, 10 behind, 1 to carry: 47, cut to 6 behind.
             (Add, (38, 10), (38, 2), (38, 6)),
             (Remainder, (10, 2), (5, 0), (7, 2)),
             (Remainder, (19, 0), (10, 0), (10, 0)),

@@ -22,9 +22,10 @@ fn of(expr: &Expr, schema: &dyn ExprSchema) -> Option<u8> {
         Expr::Alias(alias) => of(&alias.expr, schema),
         Expr::Cast(cast) => declared(&cast.field),
         Expr::TryCast(cast) => declared(&cast.field),
-        Expr::BinaryExpr(binary) => {
-            [&binary.left, &binary.right].into_iter().find(|e| is_time(e)).and_then(|e| of(e, schema))
-        }
+        Expr::BinaryExpr(binary) => [&binary.left, &binary.right]
+            .into_iter()
+            .find(|e| is_time(e))
+            .and_then(|e| of(e, schema)),
         Expr::Case(case) => {
             let branches = case.when_then_expr.iter().map(|(_, then)| then);
             let branches = branches.chain(case.else_expr.iter());

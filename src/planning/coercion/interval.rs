@@ -19,7 +19,9 @@ pub(super) fn typed(
     let is_interval = |ty: &DataType| matches!(ty, DataType::Interval(_));
     let (lt, rt) = (left.get_type(schema)?, right.get_type(schema)?);
     let (point, interval, ty) = match (&lt, &rt) {
-        (DataType::Timestamp(..) | DataType::Date32, rt) if is_interval(rt) => (left, right, lt),
+        (DataType::Timestamp(..) | DataType::Date32, rt) if is_interval(rt) => {
+            (left, right, lt)
+        }
         (lt, DataType::Timestamp(..) | DataType::Date32)
             if is_interval(lt) && op == Operator::Plus =>
         {
@@ -39,7 +41,9 @@ fn shifted(point: Expr, op: Operator, interval: Expr, ty: DataType) -> Expr {
     match (&ty, fixed) {
         (DataType::Timestamp(unit, _), Some(nanos)) => {
             let length = match unit {
-                TimeUnit::Nanosecond => ScalarValue::DurationNanosecond(i64::try_from(nanos).ok()),
+                TimeUnit::Nanosecond => {
+                    ScalarValue::DurationNanosecond(i64::try_from(nanos).ok())
+                }
                 _ => ScalarValue::DurationMicrosecond(i64::try_from(nanos / 1000).ok()),
             };
             sum(point, Expr::Literal(length, None))

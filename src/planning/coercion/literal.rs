@@ -29,11 +29,19 @@ pub(super) fn typed(value: ScalarValue, metadata: Option<FieldMetadata>) -> Tran
 /// The digit before the point counts, also if it is a zero.
 fn decimal(unscaled: i128, precision: u8, scale: i8) -> Option<ScalarValue> {
     if scale < 0 {
-        let unscaled = unscaled.checked_mul(10i128.checked_pow(u32::from(scale.unsigned_abs()))?)?;
+        let unscaled =
+            unscaled.checked_mul(10i128.checked_pow(u32::from(scale.unsigned_abs()))?)?;
         let precision = precision + scale.unsigned_abs();
-        return (precision <= 38).then_some(ScalarValue::Decimal128(Some(unscaled), precision, 0));
+        return (precision <= 38).then_some(ScalarValue::Decimal128(
+            Some(unscaled),
+            precision,
+            0,
+        ));
     }
     let digits = scale.unsigned_abs() + 1;
-    (scale > 0 && precision < digits && digits <= 38)
-        .then_some(ScalarValue::Decimal128(Some(unscaled), digits, scale))
+    (scale > 0 && precision < digits && digits <= 38).then_some(ScalarValue::Decimal128(
+        Some(unscaled),
+        digits,
+        scale,
+    ))
 }

@@ -92,11 +92,7 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
 }
 
 /// `expr` as `ty`; a literal NULL too.
-fn as_type(
-    expr: Expr,
-    ty: &arrow::datatypes::DataType,
-    schema: &DFSchema,
-) -> Result<Expr> {
+fn as_type(expr: Expr, ty: &arrow::datatypes::DataType, schema: &DFSchema) -> Result<Expr> {
     if expr.get_type(schema)? == *ty {
         return Ok(expr);
     }

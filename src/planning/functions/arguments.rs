@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryViewArray, BooleanArray, PrimitiveArray,
-    StringViewArray, StringViewBuilder,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryViewArray, BooleanArray,
+    PrimitiveArray, StringViewArray, StringViewBuilder,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
@@ -149,7 +149,7 @@ impl Texts {
     }
 
     /// A column that was made before.
-    pub(super) fn column(array: &ArrayRef) -> Self {
+    pub(super) fn of_array(array: &ArrayRef) -> Self {
         Self { array: array.as_string_view().clone(), constant: false }
     }
 

@@ -211,7 +211,8 @@ mod tests {
     #[test]
     fn an_index_beyond_the_end_is_null() {
         let lists = vec![Some(vec![Some(1), Some(2)]), None, Some(vec![])];
-        let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists));
+        let lists: ArrayRef =
+            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists));
         for (index, expected) in [
             (1, vec![Some(1), None, None]),
             (2, vec![Some(2), None, None]),

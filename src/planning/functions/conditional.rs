@@ -85,9 +85,9 @@ fn coalesce(name: &'static str) -> Arc<ScalarUDF> {
         if args.is_empty() {
             return Some(last);
         }
-        let branches = args.into_iter().map(|arg| {
-            (Box::new(Expr::IsNotNull(Box::new(arg.clone()))), Box::new(arg))
-        });
+        let branches = args
+            .into_iter()
+            .map(|arg| (Box::new(Expr::IsNotNull(Box::new(arg.clone()))), Box::new(arg)));
         Some(Expr::Case(Case::new(None, branches.collect(), Some(Box::new(last)))))
     });
     if name == "coalesce" { function.repeating().udf() } else { function.udf() }

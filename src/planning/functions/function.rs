@@ -62,8 +62,8 @@ impl Parameter {
     /// The type an argument of type `from` is given as, if it fits at all.
     fn accept(self, from: &DataType) -> Option<DataType> {
         use DataType::{
-            Binary, BinaryView, Boolean, Date32, Float64, Int32, Int64, LargeUtf8, Null, Time32,
-            Time64, Timestamp, Utf8, Utf8View,
+            Binary, BinaryView, Boolean, Date32, Float64, Int32, Int64, LargeUtf8, Null,
+            Time32, Time64, Timestamp, Utf8, Utf8View,
         };
         let micros = || Timestamp(TimeUnit::Microsecond, None);
         match (self, from) {
@@ -208,7 +208,8 @@ impl Function {
     fn usage(&self) -> String {
         let names = self.parameters.iter().enumerate().map(|(i, parameter)| {
             let optional = i + self.optional >= self.parameters.len();
-            let dots = if self.repeats && i + 1 == self.parameters.len() { ", …" } else { "" };
+            let dots =
+                if self.repeats && i + 1 == self.parameters.len() { ", …" } else { "" };
             let name = parameter.name();
             if optional { format!("[{name}{dots}]") } else { name.to_owned() }
         });

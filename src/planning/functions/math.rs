@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use arrow::datatypes::{
-    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type,
 };
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::ScalarUDF;
@@ -41,7 +42,11 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         rand(),
         rand_integer(),
     ];
-    all.push(same_kind("abs", Kernel { integer: i64::wrapping_abs, decimal: |v, _| v.abs(), double: f64::abs }, false));
+    all.push(same_kind(
+        "abs",
+        Kernel { integer: i64::wrapping_abs, decimal: |v, _| v.abs(), double: f64::abs },
+        false,
+    ));
     all.push(same_kind("sign", SIGN, false));
     all.push(same_kind("floor", FLOOR, true));
     all.push(same_kind("ceil", CEIL, true));
@@ -88,7 +93,8 @@ fn log() -> Arc<ScalarUDF> {
             return Ok(args.collect::<Float64Type>(|row| first.get(row).map(f64::ln)));
         }
         let second = args.doubles(1)?;
-        Ok(args.collect::<Float64Type>(|row| Some(second.get(row)?.ln() / first.get(row)?.ln())))
+        Ok(args
+            .collect::<Float64Type>(|row| Some(second.get(row)?.ln() / first.get(row)?.ln())))
     })
     .optional(1)
     .udf()
@@ -134,11 +140,8 @@ const SIGN: Kernel = Kernel {
 const FLOOR: Kernel =
     Kernel { integer: |v| v, decimal: |v, unit| v.div_euclid(unit), double: f64::floor };
 
-const CEIL: Kernel = Kernel {
-    integer: |v| v,
-    decimal: |v, unit| -(-v).div_euclid(unit),
-    double: f64::ceil,
-};
+const CEIL: Kernel =
+    Kernel { integer: |v| v, decimal: |v, unit| -(-v).div_euclid(unit), double: f64::ceil };
 
 /// A function whose result is of the argument's kind; a DECIMAL loses its
 /// scale if `whole`.

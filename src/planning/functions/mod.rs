@@ -14,11 +14,11 @@ mod math;
 mod planners;
 mod rounding;
 pub mod syntax;
+#[cfg(test)]
+mod tests;
 mod text;
 pub(crate) mod time;
 mod windows;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
@@ -90,9 +90,8 @@ pub(crate) fn flink_name(ty: &DataType) -> String {
             _ => "MAP".to_owned(),
         },
         DataType::Struct(fields) => {
-            let fields = fields.iter().map(|f| {
-                format!("`{}` {}", f.name(), flink_name(f.data_type()))
-            });
+            let fields =
+                fields.iter().map(|f| format!("`{}` {}", f.name(), flink_name(f.data_type())));
             format!("ROW<{}>", fields.collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),

@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
 use arrow::compute::cast;
-use arrow::datatypes::{
-    DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type,
-};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -129,7 +127,9 @@ impl Rounding {
     ) -> Result<ArrayRef> {
         let digits_of = |row: usize| digits.is_valid(row).then(|| digits.value(row));
         let ty = numbers.data_type();
-        if let (DataType::Decimal128(_, scale), DataType::Decimal128(precision, to)) = (ty, returns) {
+        if let (DataType::Decimal128(_, scale), DataType::Decimal128(precision, to)) =
+            (ty, returns)
+        {
             let values = numbers.as_primitive::<Decimal128Type>();
             let out = values.iter().enumerate().map(|(row, value)| {
                 let digits = digits_of(row)?;
@@ -151,9 +151,10 @@ impl Rounding {
         let wide = cast(numbers, &DataType::Float64)?;
         let values = wide.as_primitive::<Float64Type>();
         let mut text = String::new();
-        let out = values.iter().enumerate().map(|(row, value)| {
-            Some(self.double(value?, digits_of(row)?, &mut text))
-        });
+        let out = values
+            .iter()
+            .enumerate()
+            .map(|(row, value)| Some(self.double(value?, digits_of(row)?, &mut text)));
         let out: arrow::array::Float64Array = out.collect();
         Ok(cast(&out, returns)?)
     }
@@ -219,8 +220,12 @@ mod tests {
 
     #[test]
     fn doubles_round_as_they_are_printed() {
-        let round = |value: f64, digits| rounded_text(&format!("{value:e}"), digits, true).unwrap_or(value);
-        let truncate = |value: f64, digits| rounded_text(&format!("{value:e}"), digits, false).unwrap_or(value);
+        let round = |value: f64, digits| {
+            rounded_text(&format!("{value:e}"), digits, true).unwrap_or(value)
+        };
+        let truncate = |value: f64, digits| {
+            rounded_text(&format!("{value:e}"), digits, false).unwrap_or(value)
+        };
         assert_eq!(round(1.005, 2), 1.01);
         assert_eq!(round(-2.5, 0), -3.0);
         assert_eq!(round(1234.5, -2), 1200.0);

@@ -14,8 +14,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self as sql, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Select,
-    SelectItem, Value, VisitMut, VisitorMut,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
+    Select, SelectItem, Value, VisitMut, VisitorMut,
 };
 
 use crate::planning::cast::{self, Failure};
@@ -127,7 +127,9 @@ fn step(expr: &mut Expr) -> Result<(), String> {
 
 fn rounding(name: &str, inner: &Expr, field: &CeilFloorKind) -> Option<Expr> {
     match field {
-        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) | CeilFloorKind::Scale(_) => None,
+        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) | CeilFloorKind::Scale(_) => {
+            None
+        }
         CeilFloorKind::DateTimeField(unit) => {
             Some(call(name, vec![inner.clone(), text(&unit.to_string().to_uppercase())]))
         }
@@ -177,7 +179,8 @@ fn last_ident(name: &ObjectName) -> String {
 fn plain_interval(interval: &mut Interval) -> Result<(), String> {
     interval.leading_precision = None;
     interval.fractional_seconds_precision = None;
-    let (Some(first), Some(last)) = (&interval.leading_field, interval.last_field.take()) else {
+    let (Some(first), Some(last)) = (&interval.leading_field, interval.last_field.take())
+    else {
         return Ok(());
     };
     let Expr::Value(value) = interval.value.as_ref() else { return Ok(()) };
@@ -187,7 +190,7 @@ fn plain_interval(interval: &mut Interval) -> Result<(), String> {
     let plain = combined(given, &first, &last)
         .ok_or_else(|| format!("the interval '{given}' does not read as {first} TO {last}"))?;
     let value = Value::SingleQuotedString(plain).with_span(span);
-    interval.value = Box::new(Expr::Value(value));
+    *interval.value = Expr::Value(value);
     interval.leading_field = None;
     Ok(())
 }
@@ -257,7 +260,9 @@ fn json_call(function: &sql::Function) -> Option<Expr> {
     let mut all = vec![document, path];
     for occasion in ["ON EMPTY", "ON ERROR"] {
         match clause(&format!("DEFAULT {occasion}")) {
-            Some(default) => all.extend([text("DEFAULT"), cast_to(Failure::Fails, default, "STRING")]),
+            Some(default) => {
+                all.extend([text("DEFAULT"), cast_to(Failure::Fails, default, "STRING")])
+            }
             None => all.extend([clause(occasion).unwrap_or_else(null), null()]),
         }
     }

@@ -26,9 +26,13 @@ fn evaluated_in(zone: &str, expression: &str) -> Result<(String, String), String
     let file = SourceFile { name: "test.sql".into(), text: text.into() };
     let script = crate::sql::parse(&file, &|_| None)
         .map_err(|errors| errors.iter().map(|e| e.render(&file)).collect::<String>())?;
-    let StatementKind::Insert(inserts) = &script.statements[0].kind else { panic!("an INSERT") };
+    let StatementKind::Insert(inserts) = &script.statements[0].kind else {
+        panic!("an INSERT")
+    };
     let query = &inserts[0].query;
-    let sqlparser::SetExpr::Select(select) = query.ast.body.as_ref() else { panic!("a SELECT") };
+    let sqlparser::SetExpr::Select(select) = query.ast.body.as_ref() else {
+        panic!("a SELECT")
+    };
     let (sqlparser::SelectItem::UnnamedExpr(ast)
     | sqlparser::SelectItem::ExprWithAlias { expr: ast, .. }) = &select.projection[0]
     else {
@@ -66,11 +70,16 @@ fn one_row(zone: &str) -> RecordBatch {
         (
             column("d", SqlType::Decimal { precision: 10, scale: 2 }),
             Arc::new(
-                a::Decimal128Array::from(vec![250]).with_precision_and_scale(10, 2).expect("fits"),
+                a::Decimal128Array::from(vec![250])
+                    .with_precision_and_scale(10, 2)
+                    .expect("fits"),
             ),
         ),
         (column("s", SqlType::STRING), Arc::new(a::StringViewArray::from(vec!["héllo"]))),
-        (column("nil", SqlType::STRING), Arc::new(a::StringViewArray::from(vec![None::<&str>]))),
+        (
+            column("nil", SqlType::STRING),
+            Arc::new(a::StringViewArray::from(vec![None::<&str>])),
+        ),
         (column("b", SqlType::Boolean), Arc::new(a::BooleanArray::from(vec![true]))),
         (
             column("ts", SqlType::Timestamp(3)),

@@ -15,14 +15,11 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::PhysicalExpr;
 
 pub(super) fn all() -> Vec<Arc<WindowUDF>> {
-    let mut all: Vec<_> = [
-        row_number::row_number_udwf(),
-        rank::rank_udwf(),
-        rank::dense_rank_udwf(),
-    ]
-    .into_iter()
-    .map(|inner| Arc::new(WindowUDF::new_from_impl(Signed { inner })))
-    .collect();
+    let mut all: Vec<_> =
+        [row_number::row_number_udwf(), rank::rank_udwf(), rank::dense_rank_udwf()]
+            .into_iter()
+            .map(|inner| Arc::new(WindowUDF::new_from_impl(Signed { inner })))
+            .collect();
     all.extend([rank::percent_rank_udwf()]);
     all
 }

@@ -22,9 +22,9 @@ use datafusion::logical_expr::ScalarUDF;
 use super::Session;
 use super::arguments::{Arguments, Texts};
 use super::function::{Function, Parameter};
+use Parameter::Text;
 use path::Path;
 use scan::Found;
-use Parameter::Text;
 
 pub(super) fn all(_: &Session) -> Vec<Arc<ScalarUDF>> {
     vec![json_value(), json_query(), json_exists(), json_quote()]
@@ -207,7 +207,9 @@ fn json_exists() -> Arc<ScalarUDF> {
                 (Some(found), _) => Some(!found.is_empty()),
                 (None, "TRUE") => Some(true),
                 (None, "UNKNOWN") => None,
-                (None, "ERROR") => return exec_err!("'{document}' is no JSON (ERROR ON ERROR)"),
+                (None, "ERROR") => {
+                    return exec_err!("'{document}' is no JSON (ERROR ON ERROR)");
+                }
                 (None, _) => Some(false),
             });
         }

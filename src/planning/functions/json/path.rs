@@ -26,7 +26,8 @@ impl Path {
             .unwrap_or(trimmed)
             .trim_start();
         let wrong = |why: &str| format!("the JSON path '{text}' {why}");
-        let mut rest = bare.strip_prefix('$').ok_or_else(|| wrong("does not begin with `$`"))?;
+        let mut rest =
+            bare.strip_prefix('$').ok_or_else(|| wrong("does not begin with `$`"))?;
         let mut steps = Vec::new();
         while !rest.is_empty() {
             let (step, after) = step(rest).map_err(wrong)?;
@@ -56,18 +57,20 @@ fn step(text: &str) -> Result<(Step, &str), &'static str> {
         }
         return Ok((Step::Name(rest[..end].to_owned()), &rest[end..]));
     }
-    let inner = text.strip_prefix('[').ok_or("has something other than `.` or `[` after a step")?;
+    let inner =
+        text.strip_prefix('[').ok_or("has something other than `.` or `[` after a step")?;
     if let Some(quote) = inner.chars().next().filter(|c| matches!(c, '\'' | '"')) {
-        let (name, rest) = inner[1..].split_once(quote).ok_or("has a quote that is not closed")?;
+        let (name, rest) =
+            inner[1..].split_once(quote).ok_or("has a quote that is not closed")?;
         let rest = rest.strip_prefix(']').ok_or("has a `[` that is not closed")?;
         return Ok((Step::Name(name.to_owned()), rest));
     }
     let (index, rest) = inner.split_once(']').ok_or("has a `[` that is not closed")?;
     let step = match index.trim() {
         "*" => Step::All,
-        number => Step::Index(
-            number.parse().map_err(|_| "has an index that is no number; filters and slices are not supported")?,
-        ),
+        number => Step::Index(number.parse().map_err(
+            |_| "has an index that is no number; filters and slices are not supported",
+        )?),
     };
     Ok((step, rest))
 }

@@ -150,8 +150,9 @@ impl Found<'_> {
                 format!("[{}]", all.join(","))
             }
             Found::Object(text) => {
-                let all = fields(text)
-                    .map(|(key, value)| format!("{}:{}", quoted(&unquoted(key)), value.compact()));
+                let all = fields(text).map(|(key, value)| {
+                    format!("{}:{}", quoted(&unquoted(key)), value.compact())
+                });
                 format!("{{{}}}", all.collect::<Vec<_>>().join(","))
             }
         }
@@ -179,7 +180,8 @@ mod tests {
 
     #[test]
     fn values_are_found_where_the_path_leads() {
-        let document = r#" {"b": {"c": 2.50, "a": [1, "x,]\"", {"d": null}]}, "a": true, "é": "\u00e9"} "#;
+        let document =
+            r#" {"b": {"c": 2.50, "a": [1, "x,]\"", {"d": null}]}, "a": true, "é": "\u00e9"} "#;
         for (path, expected) in [
             ("$.a", vec!["true"]),
             ("$.b.c", vec!["2.5"]),

@@ -34,7 +34,11 @@ fn from_text() {
         ("CAST('12345' AS DECIMAL(5, 2))", "DECIMAL(5, 2)", "NULL"),
         ("CAST('2024-02-29' AS DATE)", "DATE", "2024-02-29"),
         ("TRY_CAST('2023-02-29' AS DATE)", "DATE", "NULL"),
-        ("CAST('2024-02-29 13:05:09.123456' AS TIMESTAMP(3))", "TIMESTAMP", "2024-02-29T13:05:09.123"),
+        (
+            "CAST('2024-02-29 13:05:09.123456' AS TIMESTAMP(3))",
+            "TIMESTAMP",
+            "2024-02-29T13:05:09.123",
+        ),
         ("TRY_CAST(s AS TIMESTAMP(3))", "TIMESTAMP", "NULL"),
         ("TRY_CAST(nil AS INT)", "INT", "NULL"),
     ]);

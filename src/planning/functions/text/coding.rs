@@ -109,10 +109,8 @@ fn unhex() -> Arc<ScalarUDF> {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text
-        .chars()
-        .map(|c| c.to_digit(16).map(|d| d as u8))
-        .collect::<Option<Vec<u8>>>()?;
+    let digits =
+        text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<Vec<u8>>>()?;
     let (odd, even) = digits.split_at(digits.len() % 2);
     let pairs = even.chunks_exact(2).map(|pair| pair[0] * 16 + pair[1]);
     Some(odd.iter().copied().chain(pairs).collect())
@@ -153,10 +151,8 @@ fn md5() -> Arc<ScalarUDF> {
 }
 
 fn digest(name: &'static str, inner: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
-    Function::new(name, &[TextOrBytes], DataType::Utf8View, move |args| {
-        hexed(&inner, args)
-    })
-    .udf()
+    Function::new(name, &[TextOrBytes], DataType::Utf8View, move |args| hexed(&inner, args))
+        .udf()
 }
 
 fn hexed(inner: &ScalarUDF, args: &Arguments<'_>) -> Result<arrow::array::ArrayRef> {

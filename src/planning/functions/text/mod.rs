@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 
-pub(crate) use slice::{position, substring};
 pub(crate) use build::overlay;
+pub(crate) use slice::{position, substring};
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     let mut all = slice::all();

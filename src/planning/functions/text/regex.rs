@@ -46,7 +46,9 @@ impl Regexes {
             match Regex::new(&ascii_classes(text)) {
                 Ok(regex) => self.last = Some((text.to_owned(), regex)),
                 Err(error) => {
-                    return exec_err!("the regular expression '{text}' cannot be used: {error}");
+                    return exec_err!(
+                        "the regular expression '{text}' cannot be used: {error}"
+                    );
                 }
             }
         }

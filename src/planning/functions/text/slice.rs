@@ -24,7 +24,11 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         locate(),
         ascii(),
     ];
-    all.extend([trim("btrim", true, true), trim("ltrim", true, false), trim("rtrim", false, true)]);
+    all.extend([
+        trim("btrim", true, true),
+        trim("ltrim", true, false),
+        trim("rtrim", false, true),
+    ]);
     all.extend([affix("startswith", true), affix("endswith", false)]);
     all
 }
@@ -85,7 +89,8 @@ fn right() -> Arc<ScalarUDF> {
 /// is a string, or a character's code.
 fn split_index() -> Arc<ScalarUDF> {
     Function::new("split_index", &[Text, Any, Integer], DataType::Utf8View, |args| {
-        let (texts, separators, indexes) = (args.texts(0)?, separators(args)?, args.integers(2)?);
+        let (texts, separators, indexes) =
+            (args.texts(0)?, separators(args)?, args.integers(2)?);
         Ok(args.slice_texts(|row| {
             let index = usize::try_from(indexes.get(row)?).ok()?;
             piece(texts.get(row)?, separators.get(row)?, index)
@@ -104,7 +109,7 @@ fn separators(args: &Arguments<'_>) -> Result<super::super::arguments::Texts> {
         out.push(char::from_u32(code)?);
         Some(())
     });
-    Ok(super::super::arguments::Texts::column(&texts))
+    Ok(super::super::arguments::Texts::of_array(&texts))
 }
 
 fn piece<'t>(text: &'t str, separator: &str, index: usize) -> Option<&'t str> {
@@ -143,9 +148,8 @@ fn find(text: &str, part: &str, from: i64) -> i64 {
 pub(crate) fn position() -> Arc<ScalarUDF> {
     Function::new("position", &[Text, Text], DataType::Int32, |args| {
         let (texts, parts) = (args.texts(0)?, args.texts(1)?);
-        Ok(args.collect::<Int32Type>(|row| {
-            Some(find(texts.get(row)?, parts.get(row)?, 1) as i32)
-        }))
+        Ok(args
+            .collect::<Int32Type>(|row| Some(find(texts.get(row)?, parts.get(row)?, 1) as i32)))
     })
     .udf()
 }

@@ -112,7 +112,9 @@ fn to_timestamp_ltz(session: &Session) -> Arc<ScalarUDF> {
         let instants = match args.values[0].data_type() {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => read_ltz(args)?,
             ty if ty.is_numeric() || ty.is_null() => epoch(args)?,
-            other => return exec_err!("TO_TIMESTAMP_LTZ takes a number or a STRING, not {other}"),
+            other => {
+                return exec_err!("TO_TIMESTAMP_LTZ takes a number or a STRING, not {other}");
+            }
         };
         from_micros(instants.into_iter().collect(), &evaluated)
     })
@@ -153,7 +155,9 @@ fn epoch(args: &Arguments<'_>) -> Result<Vec<Option<i64>>> {
         0 => 1_000_000,
         3 => 1000,
         6 => 1,
-        other => return exec_err!("TO_TIMESTAMP_LTZ takes a precision of 0, 3 or 6, not {other}"),
+        other => {
+            return exec_err!("TO_TIMESTAMP_LTZ takes a precision of 0, 3 or 6, not {other}");
+        }
     };
     let fits = |micros: i64| LTZ_RANGE.contains(&micros).then_some(micros);
     if args.values[0].data_type().is_integer() {

@@ -58,4 +58,3 @@ fn time_of_day(name: &'static str, zone: &str) -> Arc<ScalarUDF> {
     .volatile()
     .udf()
 }
-

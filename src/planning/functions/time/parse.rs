@@ -84,14 +84,16 @@ fn parse_field<'t>(
 ) -> Option<&'t str> {
     match (field, count) {
         (Field::Month, 3 | 4) => {
-            let matches = |name: &&str| text.starts_with(if count == 3 { &name[..3] } else { name });
-            let month = MONTHS.iter().position(|name| matches(&name))?;
+            let matches =
+                |name: &&str| text.starts_with(if count == 3 { &name[..3] } else { name });
+            let month = MONTHS.iter().position(matches)?;
             put(&mut found.month, month as i64 + 1)?;
             let length = if count == 3 { 3 } else { MONTHS[month].len() };
             Some(&text[length..])
         }
         (Field::DayOfWeek, _) => {
-            let names = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+            let names =
+                ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
             let name = |name: &'static str| if count == 4 { name } else { &name[..3] };
             let day = names.iter().position(|n| text.starts_with(name(n)))?;
             put(&mut found.day_of_week, day as i64 + 1)?;
@@ -123,7 +125,12 @@ fn parse_field<'t>(
 }
 
 /// More than four digits take a plus, as Java writes them.
-fn year<'t>(count: usize, reserved: usize, text: &'t str, found: &mut Found) -> Option<&'t str> {
+fn year<'t>(
+    count: usize,
+    reserved: usize,
+    text: &'t str,
+    found: &mut Found,
+) -> Option<&'t str> {
     let (negative, signed, unsigned) = match text.as_bytes().first()? {
         b'-' => (true, true, &text[1..]),
         b'+' if count >= 4 => (false, true, &text[1..]),
@@ -284,7 +291,8 @@ pub(crate) fn date(text: &str) -> Option<i64> {
     };
     let mut parts = text.splitn(3, '-').map(|part| {
         let part = part.trim();
-        let digits = !part.is_empty() && part.len() < 10 && part.bytes().all(|b| b.is_ascii_digit());
+        let digits =
+            !part.is_empty() && part.len() < 10 && part.bytes().all(|b| b.is_ascii_digit());
         digits.then(|| part.parse::<i64>().ok()).flatten()
     });
     let year = parts.next()??;
@@ -319,7 +327,16 @@ mod tests {
             assert_eq!(timestamp(text), expected, "{text}");
             assert!(expected.is_some());
         }
-        for wrong in ["", "x", "2024-02-29T13:05:09", "2024-02-29 13:05", "2024-13-01 00:00:00", "2024-02-29 25:00:00", " 2024-02-29 13:05:09", "2024-02-29 13:05:09 "] {
+        for wrong in [
+            "",
+            "x",
+            "2024-02-29T13:05:09",
+            "2024-02-29 13:05",
+            "2024-13-01 00:00:00",
+            "2024-02-29 25:00:00",
+            " 2024-02-29 13:05:09",
+            "2024-02-29 13:05:09 ",
+        ] {
             assert_eq!(timestamp(wrong), None, "{wrong}");
         }
     }

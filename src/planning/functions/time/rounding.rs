@@ -24,7 +24,10 @@ enum Unit {
     Week,
     Months(i64),
     /// So many years, the first of which is one more than a multiple.
-    Years { count: i64, from_one: bool },
+    Years {
+        count: i64,
+        from_one: bool,
+    },
 }
 
 fn unit(name: &str) -> Option<Unit> {

@@ -78,7 +78,8 @@ pub(crate) fn instant_micros(array: &ArrayRef) -> Result<Micros> {
             .as_primitive::<TimestampNanosecondType>()
             .unary(|nanos| nanos.div_euclid(1000)),
         DataType::Timestamp(_, zone) => {
-            let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
+            let micros =
+                cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
             micros.as_primitive::<TimestampMicrosecondType>().reinterpret_cast()
         }
         DataType::Date32 => {
