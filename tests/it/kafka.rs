@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -193,4 +193,45 @@ fn rows_in(lake: &Path) -> i64 {
     };
     let files = files.map(|file| file.unwrap().path());
     files.filter(|path| path.extension().is_some_and(|e| e == "parquet")).map(rows).sum()
+}
+
+/// Runs `SELECT v` over `topic` to its end.
+fn run_to_the_end(kafka: &Kafka, topic: &str, folder: &Path) -> Output {
+    let query = folder.join("q.sql");
+    let script = format!(
+        "CREATE TABLE t (k STRING, v BIGINT) WITH ('connector'='kafka','topic'='{topic}',\
+         'properties.bootstrap.servers'='{}','scan.startup.mode'='earliest-offset',\
+         'scan.bounded.mode'='latest-offset','format'='csv');\n\
+         CREATE TABLE o (v BIGINT) WITH ('connector'='filesystem','path'='file://{}',\
+         'format'='parquet');\nINSERT INTO o SELECT v FROM t;\n",
+        kafka.address,
+        folder.join("lake").display()
+    );
+    std::fs::write(&query, script).unwrap();
+    turnstile().arg("run").arg(&query).output().unwrap()
+}
+
+#[test]
+fn a_missing_topic_stops_the_job_and_is_named() {
+    let Some(kafka) = Kafka::get() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_to_the_end(&kafka, "nobody-made-this", folder.path());
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("topic `nobody-made-this` does not exist"));
+}
+
+#[test]
+fn empty_topics_and_partitions_hold_nothing_back() {
+    let Some(kafka) = Kafka::get() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let topic = fresh_topic(&kafka.address, "empty", 3);
+    let output = run_to_the_end(&kafka, &topic, folder.path());
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(rows_in(&folder.path().join("lake")), 0);
+    let producer: BaseProducer = client(&kafka.address).create().unwrap();
+    send(&producer, &topic, 1, b"k,7");
+    producer.flush(Duration::from_secs(30)).unwrap();
+    let output = run_to_the_end(&kafka, &topic, folder.path());
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(rows_in(&folder.path().join("lake")), 1);
 }

@@ -212,7 +212,6 @@ mod tests {
             (Multiply, (10, 2), (10, 2), (21, 4)),
             (Multiply, (38, 10), (38, 10), (38, 6)),
             (Add, (10, 2), (12, 2), (13, 2)),
-            // 28 or 36 digits before the point, 10 behind, 1 to carry: 47, cut to 6 behind.
             (Add, (38, 10), (38, 2), (38, 6)),
             (Remainder, (10, 2), (5, 0), (7, 2)),
             (Remainder, (19, 0), (10, 0), (10, 0)),
