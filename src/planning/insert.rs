@@ -6,7 +6,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuil
 use std::sync::Arc;
 
 use super::catalog::Table;
-use super::event_time;
+use super::{cast, event_time};
 use crate::diagnostics::Diagnostic;
 use crate::sql::ast::Insert;
 use crate::types::{Column, FLINK_TYPE};
@@ -47,7 +47,7 @@ pub fn fit(
     let schema: Schema =
         Schema::new(sink.iter().map(|c| c.to_field(time_zone)).collect::<Vec<_>>());
     let schema = Arc::new(schema);
-    let plan = project(query, &written, &schema)
+    let plan = project(query, &written, &schema, time_zone)
         .map_err(|e| Diagnostic::error(e.strip_backtrace()).at(insert.query.span))?;
     Ok(Fitted { plan, schema })
 }
@@ -166,14 +166,27 @@ fn casts_implicitly(from: &DataType, to: &DataType) -> bool {
     }
 }
 
-fn project(query: LogicalPlan, written: &[usize], schema: &SchemaRef) -> Result<LogicalPlan> {
+fn project(
+    query: LogicalPlan,
+    written: &[usize],
+    schema: &SchemaRef,
+    time_zone: &str,
+) -> Result<LogicalPlan> {
     let exprs = schema.fields().iter().enumerate().map(|(i, field)| {
         let Some(from) = written.iter().position(|w| *w == i) else {
             let null = ScalarValue::try_from(field.data_type())?;
             return Ok(lit(null).alias(field.name()));
         };
-        let column = Expr::Column(DfColumn::from(query.schema().qualified_field(from)));
-        Ok(column.cast_to(field.data_type(), query.schema())?.alias(field.name()))
+        let given = query.schema().qualified_field(from);
+        let column = Expr::Column(DfColumn::from(given));
+        // Flink does not cut a string to a sink's length by itself.
+        let plain = field.data_type().is_string() || given.1.data_type().is_nested();
+        let cast = if plain {
+            column.cast_to(field.data_type(), query.schema())?
+        } else {
+            cast::rewrite(column, field, cast::Failure::Fails, query.schema(), time_zone)?
+        };
+        Ok(cast.alias(field.name()))
     });
     let exprs = exprs.collect::<Result<Vec<_>>>()?;
     LogicalPlanBuilder::from(query).project(exprs)?.build()

@@ -1,14 +1,16 @@
 //! `+ - * / %` of numbers. Integers stay integers and wrap; `%` has the type of
 //! its right side; a DECIMAL beside a DOUBLE becomes one.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 
 use super::common::{common_type, exact};
 use super::decimal::{self, Operation};
 use super::{as_type, interval};
+use crate::planning::cast;
+use crate::planning::functions::flink_name;
 
 pub(super) fn is_arithmetic(op: Operator) -> bool {
     use Operator::{Divide, Minus, Modulo, Multiply, Plus};
@@ -16,14 +18,25 @@ pub(super) fn is_arithmetic(op: Operator) -> bool {
 }
 
 pub(super) fn typed(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let BinaryExpr { left, op, right } = binary;
+    let BinaryExpr { mut left, op, mut right } = binary;
     if let Some(sum) = interval::typed(&left, op, &right, schema)? {
         return Ok(sum);
     }
-    let (lt, rt) = (left.get_type(schema)?, right.get_type(schema)?);
+    let (mut lt, mut rt) = (left.get_type(schema)?, right.get_type(schema)?);
+    if lt.is_string() && rt.is_numeric() {
+        *left = read_as(*left, &rt, schema)?;
+        lt = rt.clone();
+    } else if rt.is_string() && lt.is_numeric() {
+        *right = read_as(*right, &lt, schema)?;
+        rt = lt.clone();
+    }
     let unchanged =
         |left, right| Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr::new(left, op, right))));
     let numeric = |ty: &DataType| ty.is_numeric() || ty.is_null();
+    if [&lt, &rt].iter().any(|ty| ty.is_string() || **ty == DataType::Boolean) {
+        let (lt, rt) = (flink_name(&lt), flink_name(&rt));
+        return plan_err!("`{op}` does not take {lt} and {rt}");
+    }
     if !numeric(&lt) || !numeric(&rt) || (lt.is_null() && rt.is_null()) {
         return unchanged(left, right);
     }
@@ -37,6 +50,12 @@ pub(super) fn typed(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed
         return Ok(Transformed::yes(as_type(result, &rt, schema)?));
     }
     Ok(Transformed::yes(result))
+}
+
+/// A string beside a number is read as a number of that type.
+fn read_as(text: Expr, ty: &DataType, schema: &DFSchema) -> Result<Expr> {
+    let field = Field::new("", ty.clone(), true);
+    cast::rewrite(text, &field, cast::Failure::Fails, schema, "UTC")
 }
 
 /// `MOD(a, b)` is `a % b`.

@@ -4,6 +4,7 @@
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
 
 /// The sum, if one side is a point of time and the other an interval.
@@ -58,6 +59,25 @@ fn shifted(point: Expr, op: Operator, interval: Expr, ty: DataType) -> Expr {
         }
         _ => sum(point, interval),
     }
+}
+
+/// `TIMESTAMPADD(HOUR, n, date)` is a TIMESTAMP: the unit is shorter than a day.
+pub(super) fn timestampadd(
+    mut function: ScalarFunction,
+    schema: &DFSchema,
+) -> Result<Transformed<Expr>> {
+    const SHORT: [&str; 5] = ["HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND"];
+    let short = matches!(function.args.first(), Some(Expr::Literal(unit, _))
+        if unit.try_as_str().flatten().is_some_and(|unit| SHORT.contains(&unit)));
+    if let [_, _, point] = function.args.as_mut_slice()
+        && short
+        && point.get_type(schema)? == DataType::Date32
+    {
+        let timestamp = DataType::Timestamp(TimeUnit::Microsecond, None);
+        *point = Expr::Cast(Cast::new(Box::new(point.clone()), timestamp));
+        return Ok(Transformed::yes(Expr::ScalarFunction(function)));
+    }
+    Ok(Transformed::no(Expr::ScalarFunction(function)))
 }
 
 const NANOS_PER_DAY: i128 = 86_400_000_000_000;

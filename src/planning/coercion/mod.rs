@@ -11,6 +11,7 @@ mod comparison;
 pub(crate) mod decimal;
 pub(crate) mod declared;
 mod interval;
+mod like;
 mod literal;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -69,6 +70,7 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
         Expr::BinaryExpr(binary) => comparison::typed(binary, schema, time_zone),
         Expr::Between(between) => comparison::between(between, schema, time_zone),
         Expr::InList(list) => comparison::in_list(list, schema, time_zone),
+        Expr::Like(given) if !given.case_insensitive => like::typed(given),
         Expr::Case(case) => case::typed(case, schema),
         Expr::Cast(given) => {
             cast::rewrite(*given.expr, &given.field, cast::Failure::Fails, schema, time_zone)
@@ -80,6 +82,9 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
         }
         Expr::ScalarFunction(function) if function.func.name() == "mod" => {
             arithmetic::modulo(function.args, schema)
+        }
+        Expr::ScalarFunction(function) if function.func.name() == "timestampadd" => {
+            interval::timestampadd(function, schema)
         }
         Expr::ScalarFunction(function) => {
             match cast::call::resolved(&function.func, &function.args, schema) {

@@ -81,3 +81,23 @@ fn functions_keep_their_kind_of_number() {
         ("LN(1)", "DOUBLE", "0.0"),
     ]);
 }
+
+#[test]
+fn types_meet_in_conditions() {
+    check(&[
+        ("CASE dt WHEN '2024-02-29' THEN 1 END", "INT", "1"),
+        ("CASE i WHEN 7.0 THEN 'a' ELSE 'bc' END", "STRING", "a"),
+        ("CASE WHEN i > 100 THEN 1/0 ELSE 2 END", "INT", "2"),
+        ("CASE WHEN b THEN NULL ELSE ts END", "TIMESTAMP", "NULL"),
+        ("NOT b", "BOOLEAN", "false"),
+        ("b AND nil IS NULL OR FALSE", "BOOLEAN", "true"),
+        ("ROW(1, 'a') = ROW(1, 'a')", "BOOLEAN", "true"),
+        ("s SIMILAR TO 'h.*'", "BOOLEAN", "true"),
+        ("s LIKE 'h!%%' ESCAPE '!'", "BOOLEAN", "false"),
+        ("'a%b' LIKE 'a!%%' ESCAPE '!'", "BOOLEAN", "true"),
+        ("'a%b' LIKE 'a\\%'", "BOOLEAN", "false"),
+        ("i + nil", "INT", "NULL"),
+        ("'1' + 1", "INT", "2"),
+    ]);
+    check_error("b + 1", "`+` does not take BOOLEAN and INT");
+}

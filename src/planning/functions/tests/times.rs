@@ -86,3 +86,33 @@ fn instants_are_seen_in_the_sessions_zone() {
         ],
     );
 }
+
+#[test]
+fn the_time_now() {
+    check(&[
+        ("CURRENT_TIMESTAMP > TIMESTAMP '2020-01-01 00:00:00'", "BOOLEAN", "true"),
+        ("LOCALTIMESTAMP > TIMESTAMP '2020-01-01 00:00:00'", "BOOLEAN", "true"),
+        ("NOW() IS NULL", "BOOLEAN", "false"),
+        ("PROCTIME() IS NULL", "BOOLEAN", "false"),
+        ("CURRENT_DATE > DATE '2020-01-01'", "BOOLEAN", "true"),
+        ("CURRENT_TIME IS NULL", "BOOLEAN", "false"),
+        ("LOCALTIME IS NULL", "BOOLEAN", "false"),
+        ("UNIX_TIMESTAMP() > 1500000000", "BOOLEAN", "true"),
+    ]);
+}
+
+#[test]
+fn dates_and_times_of_day() {
+    check(&[
+        ("CEIL(dt TO MONTH)", "DATE", "2024-03-01"),
+        ("FLOOR(dt TO YEAR)", "DATE", "2024-01-01"),
+        ("EXTRACT(HOUR FROM CAST(ts AS TIME))", "BIGINT", "13"),
+        ("CAST('13:05:09' AS TIME)", "TIME", "13:05:09"),
+        ("TIME '13:05:09' < CAST('14:00:00' AS TIME)", "BOOLEAN", "true"),
+        ("TIMESTAMPADD(HOUR, 1, dt)", "TIMESTAMP", "2024-02-29T01:00:00"),
+        ("dt + INTERVAL '1' HOUR", "TIMESTAMP", "2024-02-29T01:00:00"),
+        ("ts BETWEEN '2024-01-01' AND '2025-01-01 00:00:00'", "BOOLEAN", "true"),
+        ("dt = '2024-02-29'", "BOOLEAN", "true"),
+        ("ts = ltz", "BOOLEAN", "true"),
+    ]);
+}
