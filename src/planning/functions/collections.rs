@@ -31,8 +31,6 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         nested::set_ops::array_union_udf(),
         nested::set_ops::array_intersect_udf(),
         nested::except::array_except_udf(),
-        nested::concat::array_append_udf(),
-        nested::concat::array_prepend_udf(),
         nested::concat::array_concat_udf(),
         nested::reverse::array_reverse_udf(),
         nested::extract::array_slice_udf(),

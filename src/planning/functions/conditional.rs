@@ -26,7 +26,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         nullif(),
         extreme("greatest", cmp::gt),
         extreme("least", cmp::lt),
-        is_number("is_decimal", |text| text.parse::<f64>().is_ok()),
+        is_number("is_decimal", |text| text.trim().parse::<f64>().is_ok()),
         is_number("is_digit", |text| text.bytes().all(|b| b.is_ascii_digit())),
         is_number("is_alpha", |text| text.chars().all(char::is_alphabetic)),
     ]

@@ -6,13 +6,16 @@
 
 mod aggregates;
 mod arguments;
+mod arrays;
 mod collections;
 mod conditional;
 mod function;
 mod json;
+mod maps;
 mod math;
 mod planners;
 mod rounding;
+mod session;
 pub mod syntax;
 #[cfg(test)]
 mod tests;
@@ -43,6 +46,9 @@ pub fn scalar_functions(session: &Session) -> Vec<Arc<ScalarUDF>> {
     all.extend(json::all(session));
     all.extend(collections::all());
     all.extend(super::cast::call::functions(&session.time_zone));
+    all.extend(arrays::all());
+    all.extend(maps::all());
+    all.extend(session::all());
     all
 }
 

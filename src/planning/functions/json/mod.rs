@@ -1,8 +1,10 @@
 //! JSON_VALUE, JSON_QUERY and JSON_EXISTS over a string.
 //!
 //! A path is `$` with `.name`, `['name']`, `[0]`, `[*]` and `.*` behind it, and
-//! perhaps `lax` or `strict` before it. The order of an object's fields is
-//! kept; what is left of a document is written without spaces, as Jackson does.
+//! perhaps `lax` or `strict` before it; `strict` unless it is said. Strictly,
+//! whatever cannot be used is an error: no JSON, nothing there, null, the wrong
+//! kind of value. In `lax` mode all of it is empty. What is left of a document
+//! is written without spaces, fields sorted by name, numbers with their digits.
 //!
 //! The clauses come as further arguments, each a literal or NULL:
 //! `(js, path, on empty, default on empty, on error, default on error)`, where
@@ -27,7 +29,7 @@ use path::Path;
 use scan::Found;
 
 pub(super) fn all(_: &Session) -> Vec<Arc<ScalarUDF>> {
-    vec![json_value(), json_query(), json_exists(), json_quote()]
+    vec![json_value(), json_query(), json_exists(), json_quote(), json_unquote()]
 }
 
 /// Paths by their text: one that is the same for all rows is parsed once.
@@ -54,13 +56,6 @@ impl Paths {
 enum Miss {
     Empty,
     Error,
-}
-
-/// What a row gives.
-enum Outcome {
-    Null,
-    Text(String),
-    Miss(Miss),
 }
 
 /// What happens on empty and on error.
@@ -101,7 +96,7 @@ impl Clauses {
 /// A column of strings found in documents by paths.
 fn found(
     args: &Arguments<'_>,
-    pick: impl Fn(&[Found<'_>], &Path) -> Outcome,
+    pick: impl Fn(&[Found<'_>], &Path) -> Option<String>,
 ) -> Result<ArrayRef> {
     let documents = args.texts(0)?;
     let mut paths = Paths { texts: args.texts(1)?, last: None };
@@ -116,18 +111,12 @@ fn found(
                 return None;
             }
         };
-        let outcome = match scan::find(document, path) {
-            None => Outcome::Miss(Miss::Error),
-            Some(found) => pick(&found, path),
-        };
-        let miss = match outcome {
-            Outcome::Null => return None,
-            Outcome::Text(text) => {
-                out.push_str(&text);
-                return Some(());
-            }
-            Outcome::Miss(miss) => miss,
-        };
+        let picked = scan::find(document, path).and_then(|found| pick(&found, path));
+        if let Some(text) = picked {
+            out.push_str(&text);
+            return Some(());
+        }
+        let miss = if path.lax { Miss::Empty } else { Miss::Error };
         match clauses.text(miss, row) {
             Ok(text) => {
                 out.push_str(text?);
@@ -146,43 +135,36 @@ fn found(
 fn json_value() -> Arc<ScalarUDF> {
     Function::new("json_value", &[Text; 6], DataType::Utf8View, |args| {
         found(args, |found, path| match found {
-            [] => Outcome::Miss(Miss::Empty),
-            [Found::Null] => Outcome::Null,
-            [value] if !path.is_many() => match value.scalar() {
-                Some(text) => Outcome::Text(text),
-                None => Outcome::Miss(Miss::Error),
-            },
-            _ => Outcome::Miss(Miss::Error),
+            [value] if !path.is_many() => value.scalar(),
+            _ => None,
         })
     })
     .optional(4)
     .udf()
 }
 
-/// `JSON_QUERY(js, path[, …, wrapper])`: an object or array, as JSON. A wrapper
-/// (`UNCONDITIONAL`, `CONDITIONAL`) makes an array of anything.
+/// `JSON_QUERY(js, path[, …, wrapper])`: an object or array, as JSON; a path to
+/// many values gives the array of them. A wrapper (`UNCONDITIONAL`,
+/// `CONDITIONAL`) makes an array of anything.
 fn json_query() -> Arc<ScalarUDF> {
     Function::new("json_query", &[Text; 7], DataType::Utf8View, |args| {
         let wrapper = args.texts_if_given(6)?;
         let wrapper = wrapper.as_ref().and_then(|w| w.get(0)).unwrap_or("WITHOUT").to_owned();
         found(args, |found, path| {
-            let single = match found {
-                [] if !path.is_many() => return Outcome::Miss(Miss::Empty),
-                [value] if !path.is_many() => Some(value),
-                _ => None,
+            let (is_scalar, text) = if path.is_many() {
+                let all = found.iter().map(Found::compact).collect::<Vec<_>>();
+                if all.is_empty() {
+                    return None;
+                }
+                (false, format!("[{}]", all.join(",")))
+            } else {
+                let value = found.first().filter(|value| **value != Found::Null)?;
+                (value.is_scalar(), value.compact())
             };
-            let compact = |value: &Found<'_>| value.compact();
-            match (single, wrapper.as_str()) {
-                (Some(Found::Null), "WITHOUT") => Outcome::Null,
-                (Some(value), "WITHOUT") if value.is_scalar() => Outcome::Miss(Miss::Error),
-                (Some(value), "WITHOUT") => Outcome::Text(value.compact()),
-                (Some(value), "CONDITIONAL") if !value.is_scalar() => {
-                    Outcome::Text(value.compact())
-                }
-                _ => {
-                    let all = found.iter().map(compact).collect::<Vec<_>>().join(",");
-                    Outcome::Text(format!("[{all}]"))
-                }
+            match wrapper.as_str() {
+                "UNCONDITIONAL" => Some(format!("[{text}]")),
+                "CONDITIONAL" if is_scalar => Some(format!("[{text}]")),
+                _ => (!is_scalar).then_some(text),
             }
         })
     })
@@ -190,7 +172,9 @@ fn json_query() -> Arc<ScalarUDF> {
     .udf()
 }
 
-/// `JSON_EXISTS(js, path[, on error])`.
+/// `JSON_EXISTS(js, path[, on error])`: what is there and not null. Without
+/// `lax`, a path that leads nowhere is an error, and an error is FALSE unless
+/// it is said otherwise.
 fn json_exists() -> Arc<ScalarUDF> {
     Function::new("json_exists", &[Text; 3], DataType::Boolean, |args| {
         let documents = args.texts(0)?;
@@ -203,14 +187,18 @@ fn json_exists() -> Arc<ScalarUDF> {
                 continue;
             };
             let behaviour = on_error.as_ref().and_then(|b| b.get(row)).unwrap_or("FALSE");
-            all.push(match (scan::find(document, path), behaviour) {
-                (Some(found), _) => Some(!found.is_empty()),
-                (None, "TRUE") => Some(true),
-                (None, "UNKNOWN") => None,
-                (None, "ERROR") => {
-                    return exec_err!("'{document}' is no JSON (ERROR ON ERROR)");
+            let found = scan::find(document, path);
+            let is_error = found.as_ref().is_none_or(Vec::is_empty) && !path.lax;
+            all.push(match behaviour {
+                _ if !is_error => {
+                    Some(found.is_some_and(|found| found.iter().any(|v| *v != Found::Null)))
                 }
-                (None, _) => Some(false),
+                "TRUE" => Some(true),
+                "UNKNOWN" => None,
+                "ERROR" => {
+                    return exec_err!("the JSON path leads nowhere (ERROR ON ERROR)");
+                }
+                _ => Some(false),
             });
         }
         Ok(args.collect_booleans(|row| all[row]))
@@ -224,7 +212,38 @@ fn json_quote() -> Arc<ScalarUDF> {
     Function::new("json_quote", &[Text], DataType::Utf8View, |args| {
         let texts = args.texts(0)?;
         Ok(args.write_texts(|row, out| {
-            out.push_str(&scan::quoted(texts.get(row)?));
+            quote(texts.get(row)?, out);
+            Some(())
+        }))
+    })
+    .udf()
+}
+
+/// Escapes `/` too, and whatever is not ASCII.
+fn quote(text: &str, out: &mut String) {
+    for letter in scan::quoted(text).chars() {
+        match letter {
+            '/' => out.push_str("\\/"),
+            letter if letter.is_ascii() => out.push(letter),
+            letter => {
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+}
+
+/// `JSON_UNQUOTE(s)`: a JSON string's text; anything else as it is.
+fn json_unquote() -> Arc<ScalarUDF> {
+    Function::new("json_unquote", &[Text], DataType::Utf8View, |args| {
+        let texts = args.texts(0)?;
+        Ok(args.write_texts(|row, out| {
+            let text = texts.get(row)?;
+            match serde_json::from_str::<String>(text) {
+                Ok(unquoted) => out.push_str(&unquoted),
+                Err(_) => out.push_str(text),
+            }
             Some(())
         }))
     })

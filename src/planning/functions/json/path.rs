@@ -13,6 +13,8 @@ pub(super) enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Path {
     pub(super) steps: Vec<Step>,
+    /// What is not there is empty, not an error; only if the path says so.
+    pub(super) lax: bool,
 }
 
 impl Path {
@@ -34,7 +36,7 @@ impl Path {
             steps.push(step);
             rest = after;
         }
-        Ok(Path { steps })
+        Ok(Path { steps, lax: trimmed.starts_with("lax ") })
     }
 
     /// Whether it may lead to several values.

@@ -2,10 +2,11 @@
 //!
 //! The document is checked as a whole first; then the way down trusts it.
 
+use std::collections::BTreeMap;
+
 use serde::de::IgnoredAny;
 
 use super::path::{Path, Step};
-use crate::formats::print;
 
 /// A value in a document: its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +131,7 @@ impl Found<'_> {
         !matches!(self, Found::Object(_) | Found::Array(_))
     }
 
-    /// A scalar's text; a number as Java prints it.
+    /// A scalar's text; a number as a `BigDecimal` prints itself.
     pub(super) fn scalar(&self) -> Option<String> {
         match self {
             Found::Plain(text) => Some(number(text)),
@@ -139,7 +140,7 @@ impl Found<'_> {
         }
     }
 
-    /// The value as JSON without spaces.
+    /// The value as JSON without spaces, fields sorted by their names.
     pub(super) fn compact(&self) -> String {
         match self {
             Found::Null => "null".to_owned(),
@@ -150,23 +151,50 @@ impl Found<'_> {
                 format!("[{}]", all.join(","))
             }
             Found::Object(text) => {
-                let all = fields(text).map(|(key, value)| {
-                    format!("{}:{}", quoted(&unquoted(key)), value.compact())
-                });
+                let sorted: BTreeMap<String, String> =
+                    fields(text).map(|(key, value)| (unquoted(key), value.compact())).collect();
+                let all = sorted.iter().map(|(key, value)| format!("{}:{value}", quoted(key)));
                 format!("{{{}}}", all.collect::<Vec<_>>().join(","))
             }
         }
     }
 }
 
+/// A number as `BigDecimal.toString` prints it, an integer as it is.
 fn number(text: &str) -> String {
     if !text.contains(['.', 'e', 'E']) {
         return text.to_owned();
     }
-    let Ok(value) = text.parse::<f64>() else { return text.to_owned() };
-    let mut out = Vec::new();
-    print::double(&mut out, value);
-    String::from_utf8(out).unwrap_or_default()
+    big_decimal(text).unwrap_or_else(|| text.to_owned())
+}
+
+/// `1e3` is `1E+3`, `0.0000001` is `1E-7`, `-0.0` is `0.0`.
+fn big_decimal(text: &str) -> Option<String> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (negative, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, mantissa),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let digits = match digits.trim_start_matches('0') {
+        "" => "0",
+        significant => significant,
+    };
+    let scale = (fraction.len() as i64).checked_sub(exponent.parse().ok()?)?;
+    let sign = if negative && digits != "0" { "-" } else { "" };
+    let adjusted = (digits.len() as i64 - 1).checked_sub(scale)?;
+    if scale < 0 || adjusted < -6 {
+        let (first, rest) = digits.split_at(1);
+        let point = if rest.is_empty() { "" } else { "." };
+        let exponent = if adjusted == 0 { String::new() } else { format!("E{adjusted:+}") };
+        return Some(format!("{sign}{first}{point}{rest}{exponent}"));
+    }
+    let scale = scale as usize;
+    let padded = format!("{digits:0>width$}", width = scale + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - scale);
+    let point = if scale == 0 { "" } else { "." };
+    Some(format!("{sign}{whole}{point}{fraction}"))
 }
 
 #[cfg(test)]
@@ -179,19 +207,36 @@ mod tests {
     }
 
     #[test]
+    fn numbers_print_as_big_decimals() {
+        for (text, expected) in [
+            ("12", "12"),
+            ("12.50", "12.50"),
+            ("1e3", "1E+3"),
+            ("1.0E2", "1.0E+2"),
+            ("-0.0", "0.0"),
+            ("-0.05", "-0.05"),
+            ("0.0000001", "1E-7"),
+            ("1E400", "1E+400"),
+            ("0.1234567890123456789", "0.1234567890123456789"),
+        ] {
+            assert_eq!(number(text), expected);
+        }
+    }
+
+    #[test]
     fn values_are_found_where_the_path_leads() {
         let document =
             r#" {"b": {"c": 2.50, "a": [1, "x,]\"", {"d": null}]}, "a": true, "é": "\u00e9"} "#;
         for (path, expected) in [
             ("$.a", vec!["true"]),
-            ("$.b.c", vec!["2.5"]),
+            ("$.b.c", vec!["2.50"]),
             ("$.b.a[0]", vec!["1"]),
             ("$.b.a[1]", vec![r#""x,]\"""#]),
             ("$.b.a[-1].d", vec!["null"]),
             ("$.b.a[3]", vec![]),
             ("$.b.a.x", vec![]),
             ("$['é']", vec!["\"é\""]),
-            ("$.b", vec![r#"{"c":2.5,"a":[1,"x,]\"",{"d":null}]}"#]),
+            ("$.b", vec![r#"{"a":[1,"x,]\"",{"d":null}],"c":2.50}"#]),
             ("$.b.a[*]", vec!["1", r#""x,]\"""#, r#"{"d":null}"#]),
         ] {
             let expected = expected.into_iter().map(str::to_owned).collect::<Vec<_>>();

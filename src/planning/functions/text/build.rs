@@ -247,7 +247,10 @@ fn chr() -> Arc<ScalarUDF> {
     Function::new("chr", &[Integer], DataType::Utf8View, |args| {
         let codes = args.integers(0)?;
         Ok(args.write_texts(|row, out| {
-            out.push(char::from(codes.get(row)? as u8));
+            let code = codes.get(row)?;
+            if code >= 0 {
+                out.push(char::from(code as u8));
+            }
             Some(())
         }))
     })

@@ -34,7 +34,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
 }
 
 /// `SUBSTRING(s, from[, count])`: from 0 is from 1, a negative start counts
-/// from the end, and one before the text's beginning gives ''.
+/// from the end, and one before the text's beginning gives ''; a negative count is NULL.
 pub(crate) fn substring() -> Arc<ScalarUDF> {
     Function::new("substring", &[Text, Integer, Integer], DataType::Utf8View, |args| {
         let (texts, starts) = (args.texts(0)?, args.integers(1)?);
@@ -45,7 +45,8 @@ pub(crate) fn substring() -> Arc<ScalarUDF> {
                 Some(counts) => counts.get(row)?,
                 None => i64::MAX,
             };
-            Some(cut(text, starts.get(row)?, count))
+            let start = starts.get(row)?;
+            (count >= 0).then(|| cut(text, start, count))
         }))
     })
     .optional(1)

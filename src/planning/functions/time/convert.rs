@@ -168,7 +168,7 @@ fn epoch(args: &Arguments<'_>) -> Result<Vec<Option<i64>>> {
     let numbers = args.numbers::<Float64Type>(0)?;
     let micros = |row| {
         let millis = numbers.get(row)? * (micros_per_unit as f64 / 1000.0);
-        fits((millis as i64).checked_mul(1000)?)
+        fits((millis.floor() as i64).checked_mul(1000)?)
     };
     Ok((0..args.rows).map(micros).collect())
 }
@@ -234,7 +234,7 @@ fn from_unixtime(session: &Session) -> Arc<ScalarUDF> {
         let seconds = args.integers(0)?;
         let mut zone = zone.clone();
         let wall: Vec<Option<i64>> = (0..args.rows)
-            .map(|row| Some(zone.wall(seconds.get(row)?.checked_mul(1_000_000)?)))
+            .map(|row| Some(zone.wall(seconds.get(row)?.wrapping_mul(1000).checked_mul(1000)?)))
             .collect();
         let patterns = args.texts_if_given(1)?.unwrap_or_else(default_pattern);
         write(args, |row| wall[row], &patterns)
