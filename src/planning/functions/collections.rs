@@ -38,7 +38,6 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         nested::min_max::array_min_udf(),
         nested::map_keys::map_keys_udf(),
         nested::map_values::map_values_udf(),
-        nested::map_entries::map_entries_udf(),
     ]);
     all
 }

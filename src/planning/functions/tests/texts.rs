@@ -82,17 +82,17 @@ fn json() {
         ("JSON_VALUE(%, '$.b.c')", "STRING", "2.5"),
         ("JSON_VALUE(%, '$.b')", "STRING", "NULL"),
         ("JSON_VALUE(%, '$.a[1]' RETURNING INTEGER)", "INT", "1"),
-        ("JSON_VALUE(%, '$.x' DEFAULT 'd' ON EMPTY)", "STRING", "d"),
+        ("JSON_VALUE(%, 'lax $.x' DEFAULT 'd' ON EMPTY)", "STRING", "d"),
         ("JSON_QUERY(%, '$.b')", "STRING", r#"{"c":2.5}"#),
         ("JSON_QUERY(%, '$.t')", "STRING", "NULL"),
         ("JSON_QUERY(%, '$.t' WITH WRAPPER)", "STRING", r#"["é"]"#),
-        ("JSON_QUERY(%, '$.x' EMPTY ARRAY ON EMPTY)", "STRING", "[]"),
+        ("JSON_QUERY(%, 'lax $.x' EMPTY ARRAY ON EMPTY)", "STRING", "[]"),
         ("JSON_EXISTS(%, '$.b.c')", "BOOLEAN", "true"),
         ("JSON_EXISTS('{', '$.b')", "BOOLEAN", "false"),
     ];
     let cases = cases.map(|(e, ty, value)| (e.replace('%', js), ty, value));
     check(&cases.each_ref().map(|(e, ty, value)| (e.as_str(), *ty, *value)));
-    check_error(&format!("JSON_VALUE({js}, '$.x' ERROR ON EMPTY)"), "ERROR ON EMPTY");
+    check_error(&format!("JSON_VALUE({js}, 'lax $.x' ERROR ON EMPTY)"), "ERROR ON EMPTY");
 }
 
 #[test]

@@ -62,16 +62,26 @@ fn read(args: &Arguments<'_>, at: usize) -> Result<Vec<Option<i64>>> {
     let Some(patterns) = args.texts_if_given(at)? else {
         return Ok((0..args.rows).map(|row| parse::timestamp(texts.get(row)?)).collect());
     };
-    read_by(args.rows, &texts, &patterns)
+    read_by(args.rows, &texts, &patterns, |pattern, text| {
+        // As Flink: a text in the default form is read whatever the pattern.
+        pattern.parse(text).or_else(|| parse::timestamp(text))
+    })
 }
 
-fn read_by(rows: usize, texts: &Texts, patterns: &Texts) -> Result<Vec<Option<i64>>> {
+fn read_by(
+    rows: usize,
+    texts: &Texts,
+    patterns: &Texts,
+    parse: impl Fn(&Pattern, &str) -> Option<i64>,
+) -> Result<Vec<Option<i64>>> {
     let mut compiled = Patterns::default();
     let mut out = Vec::with_capacity(rows);
     for row in 0..rows {
         out.push(match (texts.get(row), patterns.get(row)) {
-            (Some(text), Some(DEFAULT)) => parse_default(text),
-            (Some(text), Some(pattern)) => compiled.of(pattern)?.parse(text),
+            (Some(text), Some(DEFAULT)) if text.len() == DEFAULT.len() => {
+                parse::timestamp(text)
+            }
+            (Some(text), Some(pattern)) => parse(compiled.of(pattern)?, text),
             _ => None,
         });
     }
@@ -165,10 +175,12 @@ fn epoch(args: &Arguments<'_>) -> Result<Vec<Option<i64>>> {
         let micros = |row| fits(numbers.get(row)?.checked_mul(micros_per_unit)?);
         return Ok((0..args.rows).map(micros).collect());
     }
+    let is_float = args.values[0].data_type().is_floating();
     let numbers = args.numbers::<Float64Type>(0)?;
     let micros = |row| {
         let millis = numbers.get(row)? * (micros_per_unit as f64 / 1000.0);
-        fits((millis.floor() as i64).checked_mul(1000)?)
+        let millis = if is_float { millis.floor() } else { millis.trunc() };
+        fits((millis as i64).checked_mul(1000)?)
     };
     Ok((0..args.rows).map(micros).collect())
 }
@@ -183,7 +195,8 @@ fn to_date() -> Arc<ScalarUDF> {
                 parse::date(texts.get(row)?).map(|days| days as i32)
             }));
         }
-        let wall = read(args, 1)?;
+        let (texts, patterns) = (args.texts(0)?, args.texts(1)?);
+        let wall = read_by(args.rows, &texts, &patterns, Pattern::parse_start)?;
         let days = |micros: i64| micros.div_euclid(MICROS_PER_DAY) as i32;
         Ok(args.collect::<Date32Type>(|row| wall[row].map(days)))
     })
@@ -245,10 +258,10 @@ fn from_unixtime(session: &Session) -> Arc<ScalarUDF> {
 }
 
 /// `UNIX_TIMESTAMP()`, `UNIX_TIMESTAMP(text[, pattern])`: seconds since 1970,
-/// the text being on the session's clock.
+/// the text being on the session's clock. What follows the pattern is ignored.
 fn unix_timestamp(session: &Session) -> Arc<ScalarUDF> {
     /// What Flink says of a text it cannot read.
-    const UNREADABLE: i64 = i64::MIN / 1000;
+    const UNREADABLE: i64 = i64::MIN;
     let zone = Zoned::new(&session.time_zone);
     let parameters = [Parameter::Text, Parameter::Text];
     Function::new("unix_timestamp", &parameters, DataType::Int64, move |args| {
@@ -258,7 +271,7 @@ fn unix_timestamp(session: &Session) -> Arc<ScalarUDF> {
         }
         let texts = args.texts(0)?;
         let patterns = args.texts_if_given(1)?.unwrap_or_else(default_pattern);
-        let wall = read_by(args.rows, &texts, &patterns)?;
+        let wall = read_by(args.rows, &texts, &patterns, Pattern::parse_start)?;
         Ok(args.collect::<Int64Type>(|row| {
             texts.get(row).and(patterns.get(row))?;
             Some(wall[row].map_or(UNREADABLE, |at| zone.instant(at).div_euclid(1_000_000)))

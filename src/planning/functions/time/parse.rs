@@ -26,12 +26,19 @@ struct Found {
 impl Pattern {
     /// Microseconds since 1970-01-01T00:00:00; `None` if the text does not fit.
     pub(crate) fn parse(&self, text: &str) -> Option<i64> {
+        let (at, rest) = self.parse_prefix(text)?;
+        rest.is_empty().then_some(at)
+    }
+
+    /// As [`Self::parse`], whatever the text goes on with.
+    pub(crate) fn parse_start(&self, text: &str) -> Option<i64> {
+        Some(self.parse_prefix(text)?.0)
+    }
+
+    fn parse_prefix<'t>(&self, text: &'t str) -> Option<(i64, &'t str)> {
         let mut found = Found::default();
         let rest = parse_items(&self.items, text, &mut found)?;
-        if !rest.is_empty() {
-            return None;
-        }
-        found.micros()
+        Some((found.micros()?, rest))
     }
 }
 
