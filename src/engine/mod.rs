@@ -12,13 +12,17 @@
 //! ahead of it, so a row that is not late always finds its window open.
 
 mod error;
+mod groups;
+mod leaves;
 mod ops;
 mod outputs;
 mod rows;
 mod scan;
+mod sessions;
 mod slices;
 pub mod status;
 pub mod watermark;
+mod windows;
 mod worker;
 
 use std::sync::Arc;
@@ -30,13 +34,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::clock::Clock;
 use crate::formats::MessageParts;
-use crate::planning::pipeline::{Input, Job, ScanColumn, StageOutput, Target};
+use crate::planning::pipeline::{Input, Job, Leaf, ScanColumn, StageOutput, Target};
 use crate::sources::{MetadataKey, OpenRequest, OpenSource, Split};
 pub use error::EngineError;
+use leaves::{ClosingLeaf, OpenLeaf, Share};
 use outputs::Outputs;
 use rows::Rows;
 use scan::Scanner;
-use slices::{ClosedSlices, OpenSlices};
 pub use status::Status;
 use status::add;
 use watermark::ScanWatermark;
@@ -97,6 +101,10 @@ pub fn run(
 
 /// How long the loop waits for news before it looks at the clock.
 const EVENT_WAIT: Duration = Duration::from_millis(20);
+/// Between two times that sessions fire, at least and at most; in between, four
+/// times what the last one took.
+const SESSION_PAUSE_MS: i64 = 50;
+const MAX_SESSION_PAUSE_MS: i64 = 1_000;
 /// Events that may wait for the loop, per worker.
 const EVENTS_PER_WORKER: usize = 8;
 
@@ -134,15 +142,19 @@ struct StageState {
     /// Up to where its windows have been closed.
     fired: i64,
     /// State of the rows that come from other stages.
-    own: Vec<OpenSlices>,
+    own: Vec<OpenLeaf>,
+    /// What all workers handed over and windows to come still need.
+    gathered: Vec<ClosingLeaf>,
     closing: Option<Closing>,
+    /// Sessions are formed anew whenever some fire, so not all the time.
+    not_before_ms: i64,
 }
 
 /// A close that waits for the workers' answers.
 struct Closing {
     watermark: i64,
     waiting_for: usize,
-    leaves: Vec<ClosedSlices>,
+    leaves: Vec<Share>,
 }
 
 impl Engine {
@@ -282,32 +294,35 @@ impl Engine {
             };
             let inputs = self.stages[stage].inputs.iter();
             let watermark = inputs.map(reached).min().unwrap_or(watermark::MAX);
-            self.close(stage, watermark)?;
+            self.close(stage, watermark, now)?;
         }
         self.show(&scans);
         Ok(())
     }
 
     /// Asks the workers for a stage's windows that fire, if there are any.
-    fn close(&mut self, stage: usize, watermark: i64) -> Result<(), EngineError> {
+    fn close(&mut self, stage: usize, watermark: i64, now: i64) -> Result<(), EngineError> {
         let job = Arc::clone(&self.job);
+        let leaves = &job.stages[stage].leaves;
         let state = &mut self.stages[stage];
-        self.fired[stage].store(watermark, Ordering::Relaxed);
-        let leaves = job.stages[stage].leaves.iter();
-        let own = leaves.clone().zip(&state.own);
-        let own = own.filter_map(|(leaf, open)| open.next_firing(leaf)).min();
+        let here = state.next_firing(leaves);
         let in_workers = self.workers.iter().filter_map(|w| w.next_firing[stage]).min();
         let fires = |next: Option<i64>| next.is_some_and(|next| next <= watermark);
-        if !fires(own) && !fires(in_workers) {
+        let any = fires(here) || fires(in_workers);
+        if any && now < state.not_before_ms && watermark != watermark::MAX {
+            return Ok(());
+        }
+        self.fired[stage].store(watermark, Ordering::Relaxed);
+        if !any {
             state.fired = watermark;
             return Ok(());
         }
-        let closed = leaves
-            .zip(&mut state.own)
-            .map(|(leaf, open)| open.close(leaf, watermark))
-            .collect();
-        let waiting_for = if fires(in_workers) { self.workers.len() } else { 0 };
-        state.closing = Some(Closing { watermark, waiting_for, leaves: closed });
+        let own = leaves.iter().zip(&mut state.own);
+        let own = own.map(|(leaf, open)| open.close(leaf, watermark));
+        let own = own.collect::<Result<_, _>>()?;
+        let ask = fires(in_workers) || leaves.iter().any(|leaf| leaf.sessions.is_some());
+        let waiting_for = if ask { self.workers.len() } else { 0 };
+        state.closing = Some(Closing { watermark, waiting_for, leaves: own });
         if waiting_for == 0 {
             return self.finish_close(stage);
         }
@@ -319,10 +334,10 @@ impl Engine {
     }
 
     /// Takes one worker's share of closing windows.
-    fn gather(&mut self, stage: usize, leaves: Vec<ClosedSlices>) -> Result<(), EngineError> {
+    fn gather(&mut self, stage: usize, leaves: Vec<Share>) -> Result<(), EngineError> {
         let closing = self.stages[stage].closing.as_mut().expect("only asked for when closing");
         for (all, more) in closing.leaves.iter_mut().zip(leaves) {
-            merge(all, more)?;
+            all.merge(more)?;
         }
         closing.waiting_for -= 1;
         if closing.waiting_for == 0 { self.finish_close(stage) } else { Ok(()) }
@@ -333,16 +348,16 @@ impl Engine {
         let job = Arc::clone(&self.job);
         let plan = &job.stages[stage];
         let closing = self.stages[stage].closing.take().expect("it is closing");
+        let began = self.options.clock.now_ms();
         let before = self.stages[stage].fired;
         let mut inputs = Vec::with_capacity(plan.leaves.len());
         let mut windows = 0;
-        for (leaf, slices) in plan.leaves.iter().zip(closing.leaves) {
-            windows = windows.max(slices.len() as u64);
-            let mut rows = Vec::new();
-            for (end, slice) in slices {
-                rows.extend(slice.finish(leaf, end)?);
-            }
-            inputs.push(rows);
+        let gathered = &mut self.stages[stage].gathered;
+        for ((leaf, share), gathered) in plan.leaves.iter().zip(closing.leaves).zip(gathered) {
+            let fired = gathered.fire(leaf, share, closing.watermark)?;
+            windows = windows.max(fired.windows);
+            add(&self.status.late_rows, fired.late);
+            inputs.push(fired.rows);
         }
         add(&self.status.closed_windows, windows);
         let rows = self.runtime.block_on(plan.above.run(inputs))?;
@@ -355,6 +370,11 @@ impl Engine {
             }
         }
         self.stages[stage].fired = closing.watermark;
+        if plan.leaves.iter().any(|leaf| leaf.sessions.is_some()) {
+            let now = self.options.clock.now_ms();
+            let pause = (4 * (now - began)).clamp(SESSION_PAUSE_MS, MAX_SESSION_PAUSE_MS);
+            self.stages[stage].not_before_ms = now + pause;
+        }
         Ok(())
     }
 
@@ -387,7 +407,7 @@ impl Engine {
     fn show(&self, scans: &[i64]) {
         let least = scans.iter().copied().min().unwrap_or(watermark::MAX);
         self.status.watermark_ms.store(least, Ordering::Relaxed);
-        let own: u64 = self.stages.iter().flat_map(|s| &s.own).map(|o| o.len() as u64).sum();
+        let own: u64 = self.stages.iter().map(|stage| stage.open_windows()).sum();
         let windows = self.workers.iter().map(|w| w.open_windows).max().unwrap_or_default();
         self.status.open_windows.store(windows + own, Ordering::Relaxed);
     }
@@ -458,23 +478,29 @@ impl StageState {
                 inputs.push(branch.input);
             }
         }
-        let own = job.stages[stage].leaves.iter().map(|_| OpenSlices::default()).collect();
-        Self { inputs, fired: watermark::MIN, own, closing: None }
-    }
-}
-
-fn merge(all: &mut ClosedSlices, more: ClosedSlices) -> Result<(), EngineError> {
-    for (end, slice) in more {
-        match all.entry(end) {
-            std::collections::btree_map::Entry::Vacant(free) => {
-                free.insert(slice);
-            }
-            std::collections::btree_map::Entry::Occupied(mut there) => {
-                there.get_mut().merge(slice)?;
-            }
+        let leaves = &job.stages[stage].leaves;
+        Self {
+            inputs,
+            fired: watermark::MIN,
+            own: leaves.iter().map(OpenLeaf::new).collect(),
+            gathered: leaves.iter().map(ClosingLeaf::new).collect(),
+            closing: None,
+            not_before_ms: i64::MIN,
         }
     }
-    Ok(())
+
+    /// The watermark at which the next window fires of which something is here.
+    fn next_firing(&self, leaves: &[Leaf]) -> Option<i64> {
+        let own = leaves.iter().zip(&self.own);
+        let own = own.filter_map(|(leaf, open)| open.next_firing(leaf));
+        let gathered = leaves.iter().zip(&self.gathered);
+        own.chain(gathered.filter_map(|(leaf, all)| all.next_firing(leaf))).min()
+    }
+
+    fn open_windows(&self) -> u64 {
+        let own = self.own.iter().map(OpenLeaf::len);
+        own.chain(self.gathered.iter().map(ClosingLeaf::len)).sum::<usize>() as u64
+    }
 }
 
 fn spawn(

@@ -6,13 +6,15 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions,
     TimestampMicrosecondArray, UInt32Array,
 };
+use arrow::buffer::NullBuffer;
 use arrow::compute::{concat_batches, prep_null_mask_filter};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::error::EngineError;
 use super::rows::Rows;
-use crate::planning::pipeline::{AssignWindow, Expansion, Op};
+use crate::planning::pipeline::{AssignTo, AssignWindow, Expansion, Op};
+use crate::planning::window::WindowSpec;
 
 /// Runs `ops` over `rows`; stops early once no row is left.
 pub fn apply(ops: &[Op], mut rows: Rows) -> Result<Rows, EngineError> {
@@ -28,10 +30,7 @@ pub fn apply(ops: &[Op], mut rows: Rows) -> Result<Rows, EngineError> {
                 let batch = project(exprs, schema, &rows.batch)?;
                 rows.with_batch(batch)
             }
-            Op::AssignWindow(assign) => {
-                let batch = assign_window(assign, &rows.batch)?;
-                rows.with_batch(batch)
-            }
+            Op::AssignWindow(assign) => assign_window(assign, rows)?,
             Op::Expand { sets, schema } => expand(sets, schema, &rows)?,
         };
     }
@@ -103,57 +102,98 @@ fn fitting(schema: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
     Arc::new(arrow::datatypes::Schema::new(fields))
 }
 
-fn assign_window(
-    assign: &AssignWindow,
-    input: &RecordBatch,
-) -> Result<RecordBatch, EngineError> {
-    let times = input.column(assign.time_column);
-    let times = times.as_primitive::<TimestampMicrosecondType>();
+fn assign_window(assign: &AssignWindow, rows: Rows) -> Result<Rows, EngineError> {
+    let input = &rows.batch;
+    let times = input.column(assign.time_column).as_primitive::<TimestampMicrosecondType>();
+    let (walls, ends) = slices(assign, times);
+    let nulls = times.nulls().cloned();
+    if assign.to == AssignTo::Slice {
+        let starts = micros(walls, nulls.clone());
+        return with_window(assign, rows, starts, micros(ends.iter().copied(), nulls));
+    }
     let kind = assign.spec.kind;
+    if kind.slices_per_window() == 1 {
+        let starts = micros(ends.iter().map(|end| kind.window_start(*end)), nulls.clone());
+        return with_window(assign, rows, starts, micros(ends.iter().copied(), nulls));
+    }
+    let mut indexes = Vec::new();
+    let mut window_ends = Vec::new();
+    for (row, slice_end) in (0u32..).zip(&ends) {
+        for end in kind.window_ends(*slice_end) {
+            indexes.push(row);
+            window_ends.push(end);
+        }
+    }
+    let indexes = UInt32Array::from(indexes);
+    let rows = rows.take(&indexes)?;
+    let starts = micros(window_ends.iter().map(|end| kind.window_start(*end)), None);
+    with_window(assign, rows, starts, micros(window_ends, None))
+}
+
+/// The wall time of each row and the end of its slice, in milliseconds.
+fn slices(assign: &AssignWindow, times: &TimestampMicrosecondArray) -> (Vec<i64>, Vec<i64>) {
+    let kind = assign.spec.kind;
+    let slice_ms = kind.slice_ms();
     let mut local = assign.spec.wall_time.localizer();
-    // The window of the last row is mostly the window of the next.
+    // The slice of the last row is mostly the slice of the next.
     let (mut start, mut end) = (0i64, 0i64);
-    let ends: Vec<i64> = times
+    times
         .values()
         .iter()
         .map(|micros| {
             let at = local.wall(micros.div_euclid(1000));
             if at < start || at >= end {
                 end = kind.slice_end(at);
-                start = kind.window_start(end);
+                start = end - slice_ms;
             }
-            end
+            (at, end)
         })
-        .collect();
-    let starts = ends.iter().map(|end| kind.window_start(*end) * 1000).collect::<Vec<_>>();
-    let nulls = times.nulls().cloned();
-    let window_time = window_times(assign, &ends).with_data_type(
-        assign.schema.field(assign.schema.fields().len() - 1).data_type().clone(),
-    );
-    let starts = TimestampMicrosecondArray::new(starts.into(), nulls.clone());
-    let ends_us = ends.into_iter().map(|end| end * 1000).collect::<Vec<_>>();
-    let ends = TimestampMicrosecondArray::new(ends_us.into(), nulls);
-    let mut columns = input.columns().to_vec();
+        .unzip()
+}
+
+fn micros(
+    millis: impl IntoIterator<Item = i64>,
+    nulls: Option<NullBuffer>,
+) -> TimestampMicrosecondArray {
+    let values: Vec<i64> = millis.into_iter().map(|ms| ms * 1000).collect();
+    TimestampMicrosecondArray::new(values.into(), nulls)
+}
+
+/// `rows` with window_start, window_end and window_time behind.
+fn with_window(
+    assign: &AssignWindow,
+    rows: Rows,
+    starts: TimestampMicrosecondArray,
+    ends: TimestampMicrosecondArray,
+) -> Result<Rows, EngineError> {
+    let times = match assign.to {
+        AssignTo::Windows => window_times(&assign.spec, &ends),
+        AssignTo::Slice => ends.clone(),
+    };
+    let ty = assign.schema.field(assign.schema.fields().len() - 1).data_type().clone();
+    let mut columns = rows.batch.columns().to_vec();
     columns.push(Arc::new(starts));
     columns.push(Arc::new(ends));
-    columns.push(Arc::new(window_time));
-    batch(&fitting(&assign.schema, &columns), columns, input.num_rows())
+    columns.push(Arc::new(times.with_data_type(ty)));
+    let batch = batch(&fitting(&assign.schema, &columns), columns, rows.batch.num_rows())?;
+    Ok(rows.with_batch(batch))
 }
 
 /// window_time, as instants in microseconds, for each window end.
-fn window_times(assign: &AssignWindow, ends: &[i64]) -> TimestampMicrosecondArray {
+pub fn window_times(
+    spec: &WindowSpec,
+    ends: &TimestampMicrosecondArray,
+) -> TimestampMicrosecondArray {
     let (mut last_end, mut last_time) = (i64::MIN, 0);
-    let times: Vec<i64> = ends
-        .iter()
-        .map(|end| {
-            if *end != last_end {
-                last_end = *end;
-                last_time = assign.spec.wall_time.first_instant(end - 1) * 1000;
-            }
-            last_time
-        })
-        .collect();
-    TimestampMicrosecondArray::new(times.into(), None)
+    let time = |end: &i64| {
+        if *end != last_end {
+            last_end = *end;
+            last_time = spec.wall_time.first_instant(end / 1000 - 1) * 1000;
+        }
+        last_time
+    };
+    let times: Vec<i64> = ends.values().iter().map(time).collect();
+    TimestampMicrosecondArray::new(times.into(), ends.nulls().cloned())
 }
 
 fn expand(sets: &[Expansion], schema: &SchemaRef, rows: &Rows) -> Result<Rows, EngineError> {
@@ -169,5 +209,5 @@ fn expand(sets: &[Expansion], schema: &SchemaRef, rows: &Rows) -> Result<Rows, E
         .flat_map(|_| 0..u32::try_from(count).expect("a batch is small"))
         .collect();
     let judged_by = rows.judged_by_at(&indexes)?;
-    Ok(Rows { batch, judged_by, judged_by_at_most: rows.judged_by_at_most })
+    Ok(Rows { batch, judged_by, ..*rows })
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::{filter, filter_record_batch, take};
+use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{filter, filter_record_batch, take, take_record_batch};
 
 use super::error::EngineError;
 use super::watermark;
@@ -17,12 +17,14 @@ pub struct Rows {
     pub judged_by: Option<Arc<Int64Array>>,
     /// The largest of `judged_by`, or more.
     pub judged_by_at_most: i64,
+    /// A number for the split, the same in every run.
+    pub split: u64,
 }
 
 impl Rows {
     /// Rows that are never late.
     pub fn unjudged(batch: RecordBatch) -> Self {
-        Self { batch, judged_by: None, judged_by_at_most: watermark::MIN }
+        Self { batch, judged_by: None, judged_by_at_most: watermark::MIN, split: 0 }
     }
 
     pub fn with_batch(self, batch: RecordBatch) -> Self {
@@ -36,13 +38,20 @@ impl Rows {
             None => None,
             Some(values) => Some(int64(filter(values.as_ref(), mask)?.as_ref())),
         };
-        Ok(Self { batch, judged_by, judged_by_at_most: self.judged_by_at_most })
+        Ok(Self { batch, judged_by, ..*self })
+    }
+
+    /// The rows at `indexes`, which may name a row more than once.
+    pub fn take(&self, indexes: &UInt32Array) -> Result<Self, EngineError> {
+        let batch = take_record_batch(&self.batch, indexes)?;
+        let judged_by = self.judged_by_at(indexes)?;
+        Ok(Self { batch, judged_by, ..*self })
     }
 
     /// The rows' watermarks for rows that came out of these by `indexes`.
     pub fn judged_by_at(
         &self,
-        indexes: &arrow::array::UInt32Array,
+        indexes: &UInt32Array,
     ) -> Result<Option<Arc<Int64Array>>, EngineError> {
         Ok(match &self.judged_by {
             None => None,

@@ -160,7 +160,12 @@ impl Scanner {
         let running = self.watermarks.entry(split.clone()).or_insert(watermark::MIN);
         let judged = judged_by(millis.iter(), running);
         let judged = Arc::new(Int64Array::from(judged));
-        let rows = Rows { batch, judged_by: Some(judged), judged_by_at_most: *running };
+        let rows = Rows {
+            batch,
+            judged_by: Some(judged),
+            judged_by_at_most: *running,
+            split: split.number(),
+        };
         Ok((rows, *running, dropped))
     }
 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::error::EngineError;
+use super::leaves::{OpenLeaf, Share};
 use super::ops::apply;
 use super::rows::Rows;
 use super::scan::{Scanned, Scanner};
-use super::slices::{ClosedSlices, OpenSlices};
 use super::status::{Status, add};
 use super::watermark;
-use crate::planning::pipeline::{Branch, Input, Job, Target};
+use crate::planning::pipeline::{Branch, Input, Job, Stage, Target};
 use crate::sources::{Split, SplitId, SplitReader};
 
 /// How long a worker waits for messages before it looks for commands.
@@ -46,7 +46,7 @@ pub enum Event {
     },
     Closed {
         stage: usize,
-        leaves: Vec<ClosedSlices>,
+        leaves: Vec<Share>,
     },
     Failed(EngineError),
     Stopped,
@@ -87,7 +87,7 @@ pub struct Worker {
     pub events: Sender<Event>,
     pub status: Arc<Status>,
     /// By stage and leaf.
-    pub state: Vec<Vec<OpenSlices>>,
+    pub state: Vec<Vec<OpenLeaf>>,
     pub fired: Fired,
 }
 
@@ -122,7 +122,7 @@ impl Worker {
     fn obey(&mut self, command: Command) -> Result<(), EngineError> {
         match command {
             Command::Close { stage, watermark } => {
-                let leaves = self.close(stage, watermark);
+                let leaves = self.close(stage, watermark)?;
                 self.tell(Event::Closed { stage, leaves });
                 self.tell_progress(Vec::new());
             }
@@ -140,7 +140,7 @@ impl Worker {
         Ok(())
     }
 
-    fn close(&mut self, stage: usize, watermark: i64) -> Vec<ClosedSlices> {
+    fn close(&mut self, stage: usize, watermark: i64) -> Result<Vec<Share>, EngineError> {
         let leaves = self.job.stages[stage].leaves.iter();
         leaves
             .zip(&mut self.state[stage])
@@ -215,12 +215,12 @@ impl Worker {
     }
 
     fn tell_progress(&self, splits: Vec<SplitProgress>) {
-        let next = |(stage, open): (usize, &Vec<OpenSlices>)| {
+        let next = |(stage, open): (usize, &Vec<OpenLeaf>)| {
             let leaves = self.job.stages[stage].leaves.iter().zip(open);
             leaves.filter_map(|(leaf, open)| open.next_firing(leaf)).min()
         };
         let next_firing = self.state.iter().enumerate().map(next).collect();
-        let open = self.state.iter().flatten().map(OpenSlices::len).sum::<usize>();
+        let open = self.state.iter().flatten().map(OpenLeaf::len).sum::<usize>();
         self.tell(Event::Progress(Progress {
             worker: self.id,
             splits,
@@ -236,9 +236,9 @@ impl Worker {
 }
 
 /// Empty state for every stage's leaves.
-pub fn empty_state(job: &Job) -> Vec<Vec<OpenSlices>> {
-    let leaves = |leaves: usize| (0..leaves).map(|_| OpenSlices::default()).collect();
-    job.stages.iter().map(|stage| leaves(stage.leaves.len())).collect()
+pub fn empty_state(job: &Job) -> Vec<Vec<OpenLeaf>> {
+    let leaves = |stage: &Stage| stage.leaves.iter().map(OpenLeaf::new).collect();
+    job.stages.iter().map(leaves).collect()
 }
 
 /// Spreads splits over workers, evenly and always the same way.

@@ -5,12 +5,13 @@
 //! Source: <https://nightlies.apache.org/flink/flink-docs-stable/docs/dev/table/sql/queries/window-agg/#group-window-aggregation>
 
 use datafusion::sql::sqlparser::ast::{
-    CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select, SelectItem, SetExpr,
-    TableAlias, TableFactor, TableFunctionArgs,
+    CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select,
+    SelectItem, SetExpr, TableAlias, TableFactor, TableFunctionArgs,
 };
 
 use super::window::{WINDOW_END, WINDOW_START, WINDOW_TIME};
+use crate::sql::PARTITION_BY;
 
 const GROUP_WINDOWS: [&str; 3] = ["TUMBLE", "HOP", "SESSION"];
 /// What follows the window's name, and the column that it stands for.
@@ -57,15 +58,15 @@ fn rewrite_select(select: &mut Select) {
     else {
         return;
     };
-    let mut args = vec![data, descriptor(time)];
-    args.extend(sizes);
+    let mut args = vec![unnamed(data), unnamed(descriptor(vec![time]))];
+    args.extend(sizes.into_iter().map(unnamed));
+    if function.value.eq_ignore_ascii_case("SESSION") {
+        args.extend(partition_by(keys, at));
+    }
     from.relation = TableFactor::Table {
         name: ObjectName::from(vec![function]),
         alias: Some(alias),
-        args: Some(TableFunctionArgs {
-            args: args.into_iter().map(unnamed).collect(),
-            settings: None,
-        }),
+        args: Some(TableFunctionArgs { args, settings: None }),
         with_hints: vec![],
         version: None,
         with_ordinality: false,
@@ -141,10 +142,27 @@ fn data_of(relation: &TableFactor) -> Option<(Expr, TableAlias)> {
     }
 }
 
-fn descriptor(time: Ident) -> Expr {
+/// The keys beside the window at `at`, which sessions are told apart by.
+fn partition_by(keys: &[Expr], at: usize) -> Option<FunctionArg> {
+    let others = keys.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, key)| key);
+    let column = |key: &Expr| match key {
+        Expr::Identifier(column) => Some(column.clone()),
+        Expr::CompoundIdentifier(parts) => parts.last().cloned(),
+        _ => None,
+    };
+    // A key that is no column is refused later, as no column of the PARTITION BY.
+    let columns: Vec<Ident> = others.filter_map(column).collect();
+    (!columns.is_empty()).then(|| FunctionArg::Named {
+        name: Ident::new(PARTITION_BY),
+        arg: FunctionArgExpr::Expr(descriptor(columns)),
+        operator: FunctionArgOperator::RightArrow,
+    })
+}
+
+fn descriptor(columns: Vec<Ident>) -> Expr {
     let list = FunctionArgumentList {
         duplicate_treatment: None,
-        args: vec![unnamed(Expr::Identifier(time))],
+        args: columns.into_iter().map(|column| unnamed(Expr::Identifier(column))).collect(),
         clauses: vec![],
     };
     Expr::Function(Function {

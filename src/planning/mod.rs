@@ -17,6 +17,7 @@ pub mod functions;
 mod group_window;
 mod insert;
 mod job;
+mod merging;
 pub mod pipeline;
 mod relation;
 mod split;
@@ -293,6 +294,7 @@ impl<'a> Planner<'a> {
         };
         let time_zone = self.time_zone();
         let query = self.query(&insert.query)?;
+        merging::check(&query).map_err(|error| vec![self.split_error(&error, insert)])?;
         let fitted = insert::fit(insert, query, &table, &time_zone).map_err(|e| vec![e])?;
         let sink = self.sink(&table, &time_zone)?;
         let optimized = self

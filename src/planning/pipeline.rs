@@ -139,7 +139,8 @@ pub enum Op {
         exprs: Vec<Arc<dyn PhysicalExpr>>,
         schema: SchemaRef,
     },
-    /// Appends window_start, window_end and window_time.
+    /// Appends window_start, window_end and window_time: a row for each of its
+    /// windows, or one for its slice.
     AssignWindow(AssignWindow),
     /// Repeats each row once per grouping set: a set is, for each column,
     /// whether it is kept or made NULL. The set's number is appended.
@@ -160,7 +161,18 @@ pub struct AssignWindow {
     pub spec: WindowSpec,
     /// Index of the event-time column.
     pub time_column: usize,
+    pub to: AssignTo,
     pub schema: SchemaRef,
+}
+
+/// What a row is given the bounds of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssignTo {
+    /// Each of its windows: a row comes out once per window.
+    Windows,
+    /// Its slice: window_end is the slice's end, window_start the row's own
+    /// wall time; window_time has no meaning.
+    Slice,
 }
 
 /// Windows that close together, and the plan above them.
@@ -185,9 +197,25 @@ pub struct Leaf {
     pub spec: WindowSpec,
     /// Index of window_end among the columns of the rows that arrive.
     pub window_end: usize,
+    /// Whether rows arrive once per window or once per slice.
+    pub assigned_to: AssignTo,
+    /// For sessions: what they are told apart by.
+    pub sessions: Option<Sessions>,
     pub state: LeafState,
     /// What the leaf hands to the plan above.
     pub schema: SchemaRef,
+}
+
+/// What sessions are made of.
+#[derive(Debug)]
+pub struct Sessions {
+    /// Rows with equal values of these share sessions: the keys of the
+    /// aggregate, or the columns of PARTITION BY.
+    pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    pub key_schema: SchemaRef,
+    /// Index of the row's own wall time among the columns of the rows that
+    /// arrive.
+    pub time: usize,
 }
 
 #[derive(Debug)]

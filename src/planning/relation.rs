@@ -1,4 +1,4 @@
-//! Plans `TABLE(TUMBLE(…))` in a FROM clause.
+//! Plans `TABLE(TUMBLE(…))` and the other window functions in a FROM clause.
 
 use std::sync::Arc;
 
@@ -17,8 +17,40 @@ use datafusion::sql::sqlparser::ast::{
 use super::event_time;
 use super::wall_time::WallTime;
 use super::window::{AssignWindowNode, WindowKind, WindowSpec};
+use crate::sql::PARTITION_BY;
 
-const WINDOW_FUNCTIONS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SESSION"];
+/// A window function, its arguments by the names that Flink gives them, and
+/// how it is written.
+struct WindowFunction {
+    name: &'static str,
+    parameters: &'static [&'static str],
+    usage: &'static str,
+}
+
+const WINDOW_FUNCTIONS: [WindowFunction; 4] = [
+    WindowFunction {
+        name: "TUMBLE",
+        parameters: &["DATA", "TIMECOL", "SIZE", "OFFSET"],
+        usage: "TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' MINUTE)",
+    },
+    WindowFunction {
+        name: "HOP",
+        parameters: &["DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"],
+        usage: "HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '5' MINUTE), \
+                the slide before the size",
+    },
+    WindowFunction {
+        name: "CUMULATE",
+        parameters: &["DATA", "TIMECOL", "STEP", "SIZE", "OFFSET"],
+        usage: "CUMULATE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '1' HOUR), \
+                the step before the size",
+    },
+    WindowFunction {
+        name: "SESSION",
+        parameters: &["DATA", "TIMECOL", "GAP", PARTITION_BY],
+        usage: "SESSION(TABLE t PARTITION BY key, DESCRIPTOR(ts), INTERVAL '5' MINUTE)",
+    },
+];
 
 /// Plans window table functions; leaves every other relation alone.
 #[derive(Debug)]
@@ -26,7 +58,7 @@ pub struct WindowFunctions;
 
 /// A call as written, before its arguments mean anything.
 struct Call {
-    name: String,
+    function: &'static WindowFunction,
     span: Span,
     args: Vec<FunctionArg>,
     alias: Option<TableAlias>,
@@ -63,12 +95,8 @@ fn window_call(relation: &TableFactor) -> Option<Call> {
         _ => return None,
     };
     let upper = name.to_string().to_uppercase();
-    WINDOW_FUNCTIONS.contains(&upper.as_str()).then(|| Call {
-        name: upper,
-        span: span_of(name),
-        args,
-        alias: alias.clone(),
-    })
+    let function = WINDOW_FUNCTIONS.iter().find(|f| f.name == upper)?;
+    Some(Call { function, span: span_of(name), args, alias: alias.clone() })
 }
 
 fn span_of(node: &impl Spanned) -> Span {
@@ -85,76 +113,133 @@ fn error_at(message: impl Into<String>, span: Span, help: Option<&str>) -> DataF
     DataFusionError::Plan(message).with_diagnostic(diagnostic)
 }
 
-/// The arguments of TUMBLE by the names that Flink gives them.
-const TUMBLE_PARAMETERS: [&str; 4] = ["DATA", "TIMECOL", "SIZE", "OFFSET"];
+/// The arguments of a call, by the names of their parameters.
+struct Arguments<'a> {
+    call: &'a Call,
+    given: Vec<Option<ast::Expr>>,
+}
+
+impl<'a> Arguments<'a> {
+    /// Sorts out what is given by position and what by name.
+    fn of(call: &'a Call) -> Result<Self> {
+        let parameters = call.function.parameters;
+        let mut given: Vec<Option<ast::Expr>> = vec![None; parameters.len()];
+        let mut position = 0;
+        for arg in &call.args {
+            let (index, value) = match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
+                    position += 1;
+                    (Some(position - 1), expr)
+                }
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), .. }
+                | FunctionArg::ExprNamed {
+                    name: ast::Expr::Identifier(name),
+                    arg: FunctionArgExpr::Expr(expr),
+                    ..
+                } => (parameters.iter().position(|p| name.value.eq_ignore_ascii_case(p)), expr),
+                other => {
+                    let name = call.function.name;
+                    let message = format!("{name} cannot take the argument `{other}`");
+                    return Err(error_at(message, call.span, None));
+                }
+            };
+            let Some(slot) = index.and_then(|i| given.get_mut(i)) else {
+                let message = format!("{} has no such argument: `{arg}`", call.function.name);
+                let help = format!("its arguments are {}", parameters.join(", "));
+                return Err(error_at(message, span_of(value), Some(&help)));
+            };
+            *slot = Some(value.clone());
+        }
+        Ok(Self { call, given })
+    }
+
+    fn optional(&self, name: &str) -> Option<&ast::Expr> {
+        let at = self.call.function.parameters.iter().position(|p| *p == name)?;
+        self.given[at].as_ref()
+    }
+
+    fn require(&self, name: &str) -> Result<&ast::Expr> {
+        self.optional(name).ok_or_else(|| {
+            let function = self.call.function;
+            let message = format!("{} needs its argument {name}", function.name);
+            let help = format!("write {}", function.usage);
+            error_at(message, self.call.span, Some(&help))
+        })
+    }
+}
 
 fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-    if call.name != "TUMBLE" {
-        let message = format!("{} is not supported yet", call.name);
-        let help = "TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' MINUTE) is";
-        return Err(error_at(message, call.span, Some(help)));
-    }
-    let mut args = by_parameter(call, &TUMBLE_PARAMETERS)?.into_iter();
-    let mut next = || args.next().flatten();
-    let (data, time, size, offset) = (next(), next(), next(), next());
-    let require = |arg: Option<ast::Expr>, name: &str| {
-        arg.ok_or_else(|| {
-            let message = format!("TUMBLE needs its argument {name}");
-            let help = "write TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' MINUTE)";
-            error_at(message, call.span, Some(help))
-        })
+    let args = Arguments::of(call)?;
+    let input = plan_data(args.require("DATA")?.clone(), context)?;
+    let time_column = descriptor(args.require("TIMECOL")?)?;
+    let kind = {
+        let mut length = |name: &str| -> Result<i64> {
+            let arg = args.require(name)?;
+            let ms = interval_ms(arg, &input, context)?;
+            if ms <= 0 {
+                let message =
+                    format!("the {} of a window must be positive", name.to_lowercase());
+                return Err(error_at(message, span_of(arg), None));
+            }
+            Ok(ms)
+        };
+        match call.function.name {
+            "TUMBLE" => WindowKind::Tumble { size_ms: length("SIZE")?, offset_ms: 0 },
+            "HOP" => {
+                let (slide_ms, size_ms) = (length("SLIDE")?, length("SIZE")?);
+                WindowKind::Hop { size_ms, slide_ms, offset_ms: 0 }
+            }
+            "CUMULATE" => {
+                let (step_ms, size_ms) = (length("STEP")?, length("SIZE")?);
+                WindowKind::Cumulate { size_ms, step_ms, offset_ms: 0 }
+            }
+            _ => WindowKind::Session { gap_ms: length("GAP")? },
+        }
     };
-    let data = require(data, "DATA")?;
-    let time = require(time, "TIMECOL")?;
-    let size = require(size, "SIZE")?;
-    let input = plan_data(data, context)?;
-    let time_column = descriptor(&time)?;
-    let size_ms = interval_ms(&size, &input, context)?;
-    if size_ms <= 0 {
-        return Err(error_at("the size of a window must be positive", span_of(&size), None));
-    }
-    let offset_ms = match &offset {
-        Some(offset) => interval_ms(offset, &input, context)?,
-        None => 0,
+    let offset = args.optional("OFFSET");
+    let offset_ms = offset.map_or(Ok(0), |offset| interval_ms(offset, &input, context))?;
+    let kind = shifted(kind, offset_ms, &args)?;
+    let partition_by = match args.optional(PARTITION_BY) {
+        Some(columns) => known(partition_columns(columns)?, &input)?,
+        None => Vec::new(),
     };
-    if offset_ms.abs() >= size_ms {
-        let span = offset.as_ref().map_or(call.span, span_of);
-        let message = "the offset of a window must be smaller than its size";
-        return Err(error_at(message, span, None));
-    }
     let wall_time = event_time_of(&input, &time_column)?;
-    let spec = WindowSpec { kind: WindowKind::Tumble { size_ms, offset_ms }, wall_time };
-    let node = AssignWindowNode::try_new(input, time_column.value, spec)?;
+    let spec = WindowSpec { kind, wall_time };
+    let node = AssignWindowNode::try_new(input, time_column.value, partition_by, spec)?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
 
-/// Arguments in the order of `parameters`, given by position or by name.
-fn by_parameter(call: &Call, parameters: &[&str]) -> Result<Vec<Option<ast::Expr>>> {
-    let mut found: Vec<Option<ast::Expr>> = vec![None; parameters.len()];
-    for (position, arg) in call.args.iter().enumerate() {
-        let (index, value) = match arg {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => (Some(position), expr),
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), .. } => {
-                (parameters.iter().position(|p| name.value.eq_ignore_ascii_case(p)), expr)
-            }
-            FunctionArg::ExprNamed {
-                name: ast::Expr::Identifier(name),
-                arg: FunctionArgExpr::Expr(expr),
-                ..
-            } => (parameters.iter().position(|p| name.value.eq_ignore_ascii_case(p)), expr),
-            other => {
-                let message = format!("{} cannot take the argument `{other}`", call.name);
-                return Err(error_at(message, call.span, None));
-            }
-        };
-        let Some(slot) = index.and_then(|i| found.get_mut(i)) else {
-            let message = format!("{} has no such argument: `{arg}`", call.name);
-            let help = format!("its arguments are {}", parameters.join(", "));
-            return Err(error_at(message, span_of(value), Some(&help)));
-        };
-        *slot = Some(value.clone());
+/// The window moved by its offset, if its lengths fit together.
+fn shifted(kind: WindowKind, offset_ms: i64, args: &Arguments<'_>) -> Result<WindowKind> {
+    let place = |name: &str| args.optional(name).map_or(args.call.span, span_of);
+    let (kind, size_ms, part) = match kind {
+        WindowKind::Tumble { size_ms, .. } => {
+            (WindowKind::Tumble { size_ms, offset_ms }, size_ms, None)
+        }
+        WindowKind::Hop { size_ms, slide_ms, .. } => {
+            let kind = WindowKind::Hop { size_ms, slide_ms, offset_ms };
+            (kind, size_ms, Some(("slide", slide_ms)))
+        }
+        WindowKind::Cumulate { size_ms, step_ms, .. } => {
+            let kind = WindowKind::Cumulate { size_ms, step_ms, offset_ms };
+            (kind, size_ms, Some(("step", step_ms)))
+        }
+        WindowKind::Session { .. } => return Ok(kind),
+    };
+    if let Some((part, ms)) = part
+        && size_ms % ms != 0
+    {
+        let name = kind.name();
+        let message =
+            format!("the size of a {name} window must be a whole number of its {part}s");
+        let help = format!("write {}", args.call.function.usage);
+        return Err(error_at(message, place("SIZE"), Some(&help)));
     }
-    Ok(found)
+    if offset_ms.abs() >= size_ms {
+        let message = "the offset of a window must be smaller than its size";
+        return Err(error_at(message, place("OFFSET"), None));
+    }
+    Ok(kind)
 }
 
 fn plan_data(data: ast::Expr, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
@@ -200,6 +285,42 @@ fn descriptor(arg: &ast::Expr) -> Result<Ident> {
     Err(error_at(message, span_of(arg), Some("write DESCRIPTOR(column)")))
 }
 
+/// The columns of `PARTITION BY`, which the reader of the script has put into a
+/// DESCRIPTOR.
+fn partition_columns(arg: &ast::Expr) -> Result<Vec<Ident>> {
+    let wrong = || error_at("PARTITION BY takes columns", span_of(arg), None);
+    let ast::Expr::Function(f) = arg else { return Err(wrong()) };
+    let FunctionArguments::List(list) = &f.args else { return Err(wrong()) };
+    let column = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Identifier(column))) => {
+            Ok(column.clone())
+        }
+        _ => Err(wrong()),
+    };
+    list.args.iter().map(column).collect()
+}
+
+/// The names of `columns`, all of which are columns of `input`.
+fn known(columns: Vec<Ident>, input: &LogicalPlan) -> Result<Vec<String>> {
+    let known = |column: Ident| {
+        index_of(&column, input)?;
+        Ok(column.value)
+    };
+    columns.into_iter().map(known).collect()
+}
+
+fn index_of(column: &Ident, input: &LogicalPlan) -> Result<usize> {
+    let schema = input.schema();
+    schema.index_of_column_by_name(None, &column.value).ok_or_else(|| {
+        let names = schema.fields().iter().map(|f| f.name().as_str());
+        let help = crate::diagnostics::closest(&column.value, names)
+            .map(|near| format!("did you mean `{near}`?"));
+        let message = format!("unknown column `{}`", column.value);
+        let span = span_of(&ast::Expr::Identifier(column.clone()));
+        error_at(message, span, help.as_deref())
+    })
+}
+
 /// A constant interval in milliseconds.
 fn interval_ms(
     arg: &ast::Expr,
@@ -234,13 +355,7 @@ fn interval_ms(
 fn event_time_of(input: &LogicalPlan, column: &Ident) -> Result<WallTime> {
     let span = span_of(&ast::Expr::Identifier(column.clone()));
     let schema = input.schema();
-    let Some(index) = schema.index_of_column_by_name(None, &column.value) else {
-        let names = schema.fields().iter().map(|f| f.name().as_str());
-        let help = crate::diagnostics::closest(&column.value, names)
-            .map(|near| format!("did you mean `{near}`?"));
-        let message = format!("unknown column `{}`", column.value);
-        return Err(error_at(message, span, help.as_deref()));
-    };
+    let index = index_of(column, input)?;
     if !event_time::columns(input).contains(&index) {
         let message = format!("`{}` is not a time attribute", column.value);
         let help = "declare WATERMARK FOR it in its table, and pass the column on unchanged";

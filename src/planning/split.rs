@@ -24,10 +24,10 @@ use super::closed_plan::{ClosedPlan, ClosedRows};
 use super::event_time::passed_on;
 use super::job::{JobBuilder, PartialBranch, PartialInput};
 use super::pipeline::{
-    Aggregate, AggregateColumn, AggregateFunction, AssignWindow, Expansion, Leaf, LeafState,
-    Op, Stage, StageOutput, Target,
+    Aggregate, AggregateColumn, AggregateFunction, AssignTo, AssignWindow, Expansion, Leaf,
+    LeafState, Op, Sessions, Stage, StageOutput, Target,
 };
-use super::window::{AssignWindowNode, EventTimeNode, WindowSpec};
+use super::window::{AssignWindowNode, EventTimeNode, WindowKind, WindowSpec};
 
 /// Why a plan cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +51,9 @@ pub enum Operator {
     Query,
 }
 
-type Result<T> = std::result::Result<T, SplitError>;
+pub type Result<T> = std::result::Result<T, SplitError>;
 
-fn refused<T>(operator: Operator, message: &str, hint: &str) -> Result<T> {
+pub fn refused<T>(operator: Operator, message: &str, hint: &str) -> Result<T> {
     let (message, hint) = (message.to_owned(), hint.to_owned());
     Err(SplitError::Refused { operator, message, hint })
 }
@@ -65,6 +65,10 @@ struct WindowColumns {
     start: BTreeSet<usize>,
     end: BTreeSet<usize>,
     time: BTreeSet<usize>,
+    /// The columns of a session's PARTITION BY.
+    partition: Vec<BTreeSet<usize>>,
+    /// True once an expression was computed from the window's columns.
+    computed_with: bool,
 }
 
 impl WindowColumns {
@@ -76,7 +80,26 @@ impl WindowColumns {
             start: each(&self.start),
             end: each(&self.end),
             time: each(&self.time),
+            partition: self.partition.iter().map(each).collect(),
+            computed_with: self.computed_with,
         }
+    }
+
+    /// The three columns, wherever they are.
+    fn contains(&self, column: usize) -> bool {
+        [&self.start, &self.end, &self.time].iter().any(|set| set.contains(&column))
+    }
+
+    /// Notes whether `exprs` do more with the window's columns than pass them on.
+    fn note(&mut self, exprs: &[Expr], input: &DFSchema) {
+        let computes = |expr: &Expr| {
+            passed_on(expr, input).is_none()
+                && expr
+                    .column_refs()
+                    .iter()
+                    .any(|c| input.maybe_index_of_column(c).is_some_and(|i| self.contains(i)))
+        };
+        self.computed_with |= exprs.iter().any(computes);
     }
 
     /// The positions that the columns have after a projection to `exprs`.
@@ -101,6 +124,19 @@ struct Stream {
     branches: Vec<PartialBranch>,
     schema: DFSchemaRef,
     window: Option<WindowColumns>,
+    /// Present while the rows' sessions are not known yet.
+    session: Option<OpenSession>,
+}
+
+/// What was put on rows whose sessions are not known yet. Over an aggregate it
+/// runs before sessions form, as in Flink; else sessions come first.
+struct OpenSession {
+    /// How many operators each branch had when its window was assigned, that
+    /// one included.
+    ops: Vec<usize>,
+    schema: DFSchemaRef,
+    window: WindowColumns,
+    nodes: Vec<LogicalPlan>,
 }
 
 /// Rows of windows that have closed.
@@ -129,7 +165,7 @@ pub fn split(
     job: &mut JobBuilder,
 ) -> Result<()> {
     let mut splitter = Splitter { state, job };
-    match splitter.plan(plan)? {
+    match splitter.settled(plan)? {
         Rel::Stream(stream) => {
             for branch in stream.branches {
                 splitter.job.add_branch(branch, Target::Output(output));
@@ -154,7 +190,8 @@ impl Splitter<'_> {
             LogicalPlan::Projection(projection) => self.projection(plan, projection),
             LogicalPlan::Filter(filter) => self.filter(plan, filter),
             LogicalPlan::SubqueryAlias(alias) => match self.plan(&alias.input)? {
-                Rel::Stream(stream) => {
+                Rel::Stream(mut stream) => {
+                    stream.put_on(plan);
                     Ok(Rel::Stream(Stream { schema: Arc::clone(&alias.schema), ..stream }))
                 }
                 Rel::Closed(closed) => above(plan, *closed, |window| window),
@@ -179,7 +216,7 @@ impl Splitter<'_> {
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => {
                 let schema = Arc::clone(&empty.schema);
-                Ok(Rel::Stream(Stream { branches: Vec::new(), schema, window: None }))
+                Ok(Rel::Stream(Stream::new(Vec::new(), schema)))
             }
             LogicalPlan::Sort(_) => refused(
                 Operator::OrderBy,
@@ -208,7 +245,7 @@ impl Splitter<'_> {
         let input = PartialInput::Scan { table: source.table.clone(), columns };
         let branch = PartialBranch { input, ops: Vec::new() };
         let schema = Arc::clone(&scan.projected_schema);
-        let stream = Stream { branches: vec![branch], schema, window: None };
+        let stream = Stream::new(vec![branch], schema);
         scan.filters.iter().try_fold(Rel::Stream(stream), |rel, filter| {
             let Rel::Stream(stream) = rel else { unreachable!("a scan is a stream") };
             self.filter_stream(stream, filter)
@@ -236,12 +273,18 @@ impl Splitter<'_> {
 
     fn filter(&mut self, plan: &LogicalPlan, filter: &logical::Filter) -> Result<Rel> {
         match self.plan(&filter.input)? {
-            Rel::Stream(stream) => self.filter_stream(stream, &filter.predicate),
+            Rel::Stream(mut stream) => {
+                stream.put_on(plan);
+                self.filter_stream(stream, &filter.predicate)
+            }
             Rel::Closed(closed) => above(plan, *closed, |window| window),
         }
     }
 
     fn filter_stream(&mut self, mut stream: Stream, predicate: &Expr) -> Result<Rel> {
+        if let Some(window) = &mut stream.window {
+            window.note(std::slice::from_ref(predicate), &stream.schema);
+        }
         let predicate = self.physical(predicate, &stream.schema)?;
         Self::push(&mut stream, || Op::Filter(Arc::clone(&predicate)));
         Ok(Rel::Stream(stream))
@@ -260,10 +303,13 @@ impl Splitter<'_> {
                     exprs: exprs.clone(),
                     schema: Arc::clone(&schema),
                 });
-                let window =
-                    stream.window.as_ref().map(|w| w.through(&projection.expr, &stream.schema));
-                let schema = Arc::clone(&projection.schema);
-                Ok(Rel::Stream(Stream { branches: stream.branches, schema, window }))
+                if let Some(window) = &mut stream.window {
+                    window.note(&projection.expr, &stream.schema);
+                    *window = window.through(&projection.expr, &stream.schema);
+                }
+                stream.put_on(plan);
+                stream.schema = Arc::clone(&projection.schema);
+                Ok(Rel::Stream(stream))
             }
             Rel::Closed(closed) => {
                 let input = Arc::clone(closed.plan.schema());
@@ -273,32 +319,56 @@ impl Splitter<'_> {
     }
 
     fn assign_window(&mut self, node: &AssignWindowNode) -> Result<Rel> {
-        let mut stream = match self.plan(&node.input)? {
+        let mut stream = match self.settled(&node.input)? {
             Rel::Stream(stream) => stream,
             Rel::Closed(closed) => self.next_stage(*closed)?,
         };
         let schema = logical::UserDefinedLogicalNodeCore::schema(node);
-        let time_column = stream
-            .schema
-            .index_of_column_by_name(None, &node.time_column)
-            .expect("the node was planned over this column");
+        let index = |name: &String| {
+            let index = stream.schema.index_of_column_by_name(None, name);
+            index.expect("the node was planned over this column")
+        };
+        let time_column = index(&node.time_column);
+        let partition = node.partition_by.iter().map(|name| [index(name)].into()).collect();
         let width = stream.schema.fields().len();
         let arrow = arrow_schema(schema);
+        let is_session = matches!(node.spec.kind, WindowKind::Session { .. });
+        let to = if is_session { AssignTo::Slice } else { AssignTo::Windows };
         Self::push(&mut stream, || {
             Op::AssignWindow(AssignWindow {
                 spec: node.spec.clone(),
                 time_column,
+                to,
                 schema: Arc::clone(&arrow),
             })
         });
         stream.schema = Arc::clone(schema);
-        stream.window = Some(WindowColumns {
+        let window = WindowColumns {
             spec: node.spec.clone(),
             start: [width].into(),
             end: [width + 1].into(),
             time: [width + 2].into(),
+            partition,
+            computed_with: false,
+        };
+        stream.session = is_session.then(|| OpenSession {
+            ops: stream.branches.iter().map(|b| b.ops.len()).collect(),
+            schema: Arc::clone(schema),
+            window: window.clone(),
+            nodes: Vec::new(),
         });
+        stream.window = Some(window);
         Ok(Rel::Stream(stream))
+    }
+
+    /// `plan` with the sessions of its rows known.
+    fn settled(&mut self, plan: &LogicalPlan) -> Result<Rel> {
+        match self.plan(plan)? {
+            Rel::Stream(stream) if stream.session.is_some() => {
+                Ok(Rel::Closed(Box::new(self.rows_leaf(stream)?)))
+            }
+            rel => Ok(rel),
+        }
     }
 
     /// Ends a stage; its rows flow again.
@@ -306,7 +376,7 @@ impl Splitter<'_> {
         let schema = Arc::clone(closed.plan.schema());
         let stage = self.seal(closed, StageOutput::Branches(Vec::new()))?;
         let branch = PartialBranch { input: PartialInput::Stage(stage), ops: Vec::new() };
-        Ok(Stream { branches: vec![branch], schema, window: None })
+        Ok(Stream::new(vec![branch], schema))
     }
 
     fn seal(&mut self, closed: Closed, output: StageOutput) -> Result<usize> {
@@ -345,6 +415,10 @@ impl Splitter<'_> {
                  TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' MINUTE))",
             );
         };
+        if let Rel::Stream(Stream { session: Some(_), .. }) = &input {
+            let sets = matches!(aggregate.group_expr.first(), Some(Expr::GroupingSet(_)));
+            session_keys_agree(&window, &keys, &schema, sets)?;
+        }
         let owned: Vec<Expr> = keys.into_iter().cloned().collect();
         match input {
             Rel::Closed(closed) => above(plan, *closed, |w| w.through(&owned, &schema)),
@@ -364,6 +438,7 @@ impl Splitter<'_> {
             keys = self.expand(&mut stream, sets, keys)?;
         }
         let input = Arc::clone(&stream.schema);
+        let shared = Self::share_slices(&mut stream, window, aggregate);
         let mut columns = Vec::new();
         let mut key_exprs = Vec::new();
         let mut key_fields: Vec<Field> = Vec::new();
@@ -385,19 +460,58 @@ impl Splitter<'_> {
         let functions = self.functions(aggregate, &input)?;
         columns.extend((0..functions.len()).map(AggregateColumn::Function));
         let rows = ClosedRows::new(&aggregate.schema);
+        let key_schema = Arc::new(Schema::new(key_fields));
+        let sessions = stream.session.is_some().then(|| Sessions {
+            keys: key_exprs.clone(),
+            key_schema: Arc::clone(&key_schema),
+            time: first(&window.start),
+        });
         let leaf = Leaf {
             spec: window.spec.clone(),
             window_end: first(&window.end),
+            assigned_to: if shared { AssignTo::Slice } else { AssignTo::Windows },
+            sessions,
             schema: Arc::clone(rows.schema()),
             state: LeafState::Aggregate(Aggregate {
                 keys: key_exprs,
-                key_schema: Arc::new(Schema::new(key_fields)),
+                key_schema,
                 functions,
                 columns,
             }),
         };
         let window = window.through(&keys, &input);
         closed(stream.branches, leaf, rows, &aggregate.schema, window)
+    }
+
+    /// Lets rows go to slices, where nothing but the window's aggregate asks for
+    /// the windows that they are in. Says whether they do.
+    fn share_slices(
+        stream: &mut Stream,
+        window: &WindowColumns,
+        aggregate: &logical::Aggregate,
+    ) -> bool {
+        let mut window = window.clone();
+        let keys = logical::utils::grouping_set_to_exprlist(&aggregate.group_expr);
+        let keys: Vec<Expr> = keys.unwrap_or_default().into_iter().cloned().collect();
+        window.note(&keys, &stream.schema);
+        for function in &aggregate.aggr_expr {
+            // Any use of the window's columns, even passed on as an argument.
+            window.note(
+                &[Expr::IsNotNull(Box::new(unaliased(function).clone()))],
+                &stream.schema,
+            );
+        }
+        if window.computed_with {
+            return false;
+        }
+        for branch in &mut stream.branches {
+            for op in &mut branch.ops {
+                if let Op::AssignWindow(assign) = op {
+                    assign.to = AssignTo::Slice;
+                }
+            }
+        }
+        true
     }
 
     fn functions(
@@ -438,8 +552,7 @@ impl Splitter<'_> {
             fields.push((None, Arc::new(field.with_name(&name).with_nullable(true))));
             // The window's own columns are in every set: keep them recognizable.
             let is_window = passed_on(key, &input).is_some_and(|at| {
-                let w = stream.window.as_ref();
-                w.is_some_and(|w| [&w.start, &w.end, &w.time].iter().any(|s| s.contains(&at)))
+                stream.window.as_ref().is_some_and(|window| window.contains(at))
             });
             expanded.push(if is_window { key.clone() } else { logical::col(name) });
         }
@@ -557,7 +670,7 @@ impl Splitter<'_> {
         let mut streams = Vec::new();
         let mut closed = Vec::new();
         for input in &union.inputs {
-            match self.plan(input)? {
+            match self.settled(input)? {
                 Rel::Stream(stream) => streams.push(stream),
                 Rel::Closed(c) => closed.push(*c),
             }
@@ -595,7 +708,7 @@ impl Splitter<'_> {
     }
 
     /// Keeps the rows themselves until their window closes.
-    fn rows_leaf(&mut self, stream: Stream) -> Result<Closed> {
+    fn rows_leaf(&mut self, mut stream: Stream) -> Result<Closed> {
         let Some(window) = stream.window.filter(|w| !w.end.is_empty()) else {
             return refused(
                 Operator::Query,
@@ -603,18 +716,90 @@ impl Splitter<'_> {
                 "read TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' MINUTE))",
             );
         };
-        let rows = ClosedRows::new(&stream.schema);
+        let Some(session) = stream.session.take() else {
+            return Ok(Self::keep_rows(stream.branches, &stream.schema, window, None)?);
+        };
+        let schema = &session.schema;
+        let columns = session.window.partition.iter().map(first);
+        let columns: Vec<Expr> = columns
+            .map(|i| Expr::Column(datafusion::common::Column::from(schema.qualified_field(i))))
+            .collect();
+        let fields: Vec<_> =
+            session.window.partition.iter().map(|p| schema.field(first(p)).clone()).collect();
+        let sessions = Sessions {
+            keys: self.physical_all(&columns, schema)?,
+            key_schema: Arc::new(Schema::new(fields)),
+            time: first(&session.window.start),
+        };
+        let mut branches = stream.branches;
+        for (branch, ops) in branches.iter_mut().zip(&session.ops) {
+            branch.ops.truncate(*ops);
+        }
+        let mut closed = Self::keep_rows(branches, schema, session.window, Some(sessions))?;
+        for node in &session.nodes {
+            closed.plan = node.with_new_exprs(node.expressions(), vec![closed.plan])?;
+        }
+        closed.window = window;
+        Ok(closed)
+    }
+
+    fn keep_rows(
+        branches: Vec<PartialBranch>,
+        schema: &DFSchemaRef,
+        window: WindowColumns,
+        sessions: Option<Sessions>,
+    ) -> Result<Closed> {
+        let rows = ClosedRows::new(schema);
         let leaf = Leaf {
             spec: window.spec.clone(),
             window_end: first(&window.end),
+            assigned_to: if sessions.is_some() { AssignTo::Slice } else { AssignTo::Windows },
+            sessions,
             state: LeafState::Rows,
             schema: Arc::clone(rows.schema()),
         };
-        match closed(stream.branches, leaf, rows, &stream.schema, window)? {
+        match closed(branches, leaf, rows, schema, window)? {
             Rel::Closed(closed) => Ok(*closed),
             Rel::Stream(_) => unreachable!("`closed` makes closed rows"),
         }
     }
+}
+
+impl Stream {
+    fn new(branches: Vec<PartialBranch>, schema: DFSchemaRef) -> Self {
+        Self { branches, schema, window: None, session: None }
+    }
+
+    /// Remembers `node` for when the sessions of its rows are known.
+    fn put_on(&mut self, node: &LogicalPlan) {
+        if let Some(session) = &mut self.session {
+            session.nodes.push(node.clone());
+        }
+    }
+}
+
+/// Flink forms sessions by the columns of PARTITION BY; an aggregate over them
+/// must be by the same.
+fn session_keys_agree(
+    window: &WindowColumns,
+    keys: &[&Expr],
+    schema: &DFSchema,
+    in_sets: bool,
+) -> Result<()> {
+    let columns: Vec<Option<usize>> = keys.iter().map(|key| passed_on(key, schema)).collect();
+    let others = columns.iter().filter(|at| !at.is_some_and(|i| window.contains(i)));
+    let is_partition = |at: &usize| window.partition.iter().any(|columns| columns.contains(at));
+    let by_partition = others.clone().all(|at| at.as_ref().is_some_and(is_partition));
+    let all = window.partition.iter().all(|p| columns.iter().flatten().any(|i| p.contains(i)));
+    if by_partition && all && !in_sets {
+        return Ok(());
+    }
+    refused(
+        Operator::GroupBy,
+        "an aggregate over SESSION must be by its window and the columns of PARTITION BY",
+        "name the same columns in both: SESSION(TABLE t PARTITION BY (a, b), …) \
+         and GROUP BY a, b, window_start, window_end",
+    )
 }
 
 fn unbounded_over<T>() -> Result<T> {
@@ -659,7 +844,7 @@ fn above(
 fn union_streams(streams: Vec<Stream>, schema: &DFSchemaRef) -> Stream {
     let window = same_window(streams.iter().map(|s| s.window.as_ref()));
     let branches = streams.into_iter().flat_map(|s| s.branches).collect();
-    Stream { branches, schema: Arc::clone(schema), window }
+    Stream { window, ..Stream::new(branches, Arc::clone(schema)) }
 }
 
 /// The window that all have, with the columns that all have it in.
@@ -677,12 +862,14 @@ fn same_window<'a>(
                 start: both(&a.start, &b.start),
                 end: both(&a.end, &b.end),
                 time: both(&a.time, &b.time),
+                partition: Vec::new(),
+                computed_with: a.computed_with || b.computed_with,
             })
         })
         .flatten()
 }
 
-fn unaliased(expr: &Expr) -> &Expr {
+pub fn unaliased(expr: &Expr) -> &Expr {
     match expr {
         Expr::Alias(alias) => unaliased(&alias.expr),
         other => other,

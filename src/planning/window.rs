@@ -35,31 +35,116 @@ pub struct WindowSpec {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WindowKind {
+    /// One window after the other.
     Tumble { size_ms: i64, offset_ms: i64 },
+    /// A window of `size_ms` every `slide_ms`; the size is a multiple of the slide.
+    Hop { size_ms: i64, slide_ms: i64, offset_ms: i64 },
+    /// Windows that start together and end every `step_ms`, up to `size_ms`, a
+    /// multiple of the step.
+    Cumulate { size_ms: i64, step_ms: i64, offset_ms: i64 },
+    /// Rows of one key with at most `gap_ms` between neighbours.
+    Session { gap_ms: i64 },
 }
 
 impl WindowKind {
-    /// The end of the slice that holds time `at_ms`. A slice is the largest
-    /// piece of time that all windows share.
+    /// The length of a slice: the largest piece of time that every window holds
+    /// whole or not at all. A session has no such piece; its slices only tell
+    /// rows apart that are too far from each other to meet without a third.
+    pub fn slice_ms(self) -> i64 {
+        match self {
+            WindowKind::Tumble { size_ms, .. } => size_ms,
+            WindowKind::Hop { slide_ms, .. } => slide_ms,
+            WindowKind::Cumulate { step_ms, .. } => step_ms,
+            WindowKind::Session { gap_ms } => gap_ms,
+        }
+    }
+
+    fn offset_ms(self) -> i64 {
+        match self {
+            WindowKind::Tumble { offset_ms, .. }
+            | WindowKind::Hop { offset_ms, .. }
+            | WindowKind::Cumulate { offset_ms, .. } => offset_ms,
+            WindowKind::Session { .. } => 0,
+        }
+    }
+
+    /// The end of the slice that holds time `at_ms`; it is also the end of the
+    /// first window that holds it.
     pub fn slice_end(self, at_ms: i64) -> i64 {
-        let WindowKind::Tumble { size_ms, offset_ms } = self;
-        let into = (at_ms - offset_ms).rem_euclid(size_ms);
-        at_ms - into + size_ms
+        let into = (at_ms - self.offset_ms()).rem_euclid(self.slice_ms());
+        at_ms - into + self.slice_ms()
+    }
+
+    /// The number of the slice that ends at `end_ms`, counted from the offset.
+    pub fn slice_number(self, end_ms: i64) -> i64 {
+        (end_ms - self.offset_ms()).div_euclid(self.slice_ms())
+    }
+
+    /// The end of the last window that holds the slice which ends at `end_ms`.
+    pub fn last_end(self, end_ms: i64) -> i64 {
+        match self {
+            WindowKind::Tumble { .. } | WindowKind::Session { .. } => end_ms,
+            WindowKind::Hop { size_ms, slide_ms, .. } => end_ms + size_ms - slide_ms,
+            WindowKind::Cumulate { size_ms, .. } => self.window_start(end_ms) + size_ms,
+        }
+    }
+
+    /// The ends of the windows that hold the slice which ends at `end_ms`,
+    /// ascending.
+    pub fn window_ends(self, end_ms: i64) -> impl Iterator<Item = i64> {
+        let step = self.slice_ms();
+        let last = self.last_end(end_ms);
+        std::iter::successors(Some(end_ms), move |end| Some(end + step))
+            .take_while(move |end| *end <= last)
     }
 
     /// The start of the window that ends at `end_ms`.
     pub fn window_start(self, end_ms: i64) -> i64 {
-        let WindowKind::Tumble { size_ms, .. } = self;
-        end_ms - size_ms
+        match self {
+            WindowKind::Tumble { size_ms, .. } | WindowKind::Hop { size_ms, .. } => {
+                end_ms - size_ms
+            }
+            WindowKind::Cumulate { size_ms, offset_ms, .. } => {
+                let last = end_ms - 1;
+                last - (last - offset_ms).rem_euclid(size_ms)
+            }
+            WindowKind::Session { gap_ms } => end_ms - gap_ms,
+        }
+    }
+
+    /// Slices in the longest window.
+    pub fn slices_per_window(self) -> i64 {
+        match self {
+            WindowKind::Tumble { .. } | WindowKind::Session { .. } => 1,
+            WindowKind::Hop { size_ms, slide_ms, .. } => size_ms / slide_ms,
+            WindowKind::Cumulate { size_ms, step_ms, .. } => size_ms / step_ms,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            WindowKind::Tumble { .. } => "TUMBLE",
+            WindowKind::Hop { .. } => "HOP",
+            WindowKind::Cumulate { .. } => "CUMULATE",
+            WindowKind::Session { .. } => "SESSION",
+        }
     }
 }
 
 impl fmt::Display for WindowKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let WindowKind::Tumble { size_ms, offset_ms } = self;
-        write!(f, "TUMBLE(size {}", Millis(*size_ms))?;
-        if *offset_ms != 0 {
-            write!(f, ", offset {}", Millis(*offset_ms))?;
+        match self {
+            WindowKind::Tumble { size_ms, .. } => write!(f, "TUMBLE(size {}", Millis(*size_ms)),
+            WindowKind::Hop { size_ms, slide_ms, .. } => {
+                write!(f, "HOP(slide {}, size {}", Millis(*slide_ms), Millis(*size_ms))
+            }
+            WindowKind::Cumulate { size_ms, step_ms, .. } => {
+                write!(f, "CUMULATE(step {}, size {}", Millis(*step_ms), Millis(*size_ms))
+            }
+            WindowKind::Session { gap_ms } => write!(f, "SESSION(gap {}", Millis(*gap_ms)),
+        }?;
+        if self.offset_ms() != 0 {
+            write!(f, ", offset {}", Millis(self.offset_ms()))?;
         }
         f.write_str(")")
     }
@@ -94,12 +179,19 @@ impl WindowSpec {
 pub struct AssignWindowNode {
     pub input: LogicalPlan,
     pub time_column: String,
+    /// The columns whose values have sessions of their own.
+    pub partition_by: Vec<String>,
     pub spec: WindowSpec,
     schema: DFSchemaRef,
 }
 
 impl AssignWindowNode {
-    pub fn try_new(input: LogicalPlan, time_column: String, spec: WindowSpec) -> Result<Self> {
+    pub fn try_new(
+        input: LogicalPlan,
+        time_column: String,
+        partition_by: Vec<String>,
+        spec: WindowSpec,
+    ) -> Result<Self> {
         let time_field = input.schema().field_with_unqualified_name(&time_column)?;
         let mut fields: Vec<_> = input
             .schema()
@@ -111,7 +203,7 @@ impl AssignWindowNode {
         }
         let metadata = input.schema().metadata().clone();
         let schema = DFSchema::new_with_metadata(fields, metadata)?;
-        Ok(Self { input, time_column, spec, schema: Arc::new(schema) })
+        Ok(Self { input, time_column, partition_by, spec, schema: Arc::new(schema) })
     }
 }
 
@@ -140,6 +232,7 @@ impl Hash for AssignWindowNode {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.input.hash(state);
         self.time_column.hash(state);
+        self.partition_by.hash(state);
         self.spec.hash(state);
     }
 }
@@ -167,13 +260,21 @@ impl UserDefinedLogicalNodeCore for AssignWindowNode {
         Vec::new()
     }
 
-    /// A filter on the input's own columns may run before windows are known.
+    /// A filter on the input's own columns may run before windows are known,
+    /// unless the row that it removes would have held a session together.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
+        if matches!(self.spec.kind, WindowKind::Session { .. }) {
+            return self.schema.fields().iter().map(|f| f.name().clone()).collect();
+        }
         [WINDOW_START, WINDOW_END, WINDOW_TIME].map(str::to_owned).into()
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AssignWindow: {} on {}", self.spec.kind, self.time_column)
+        write!(f, "AssignWindow: {} on {}", self.spec.kind, self.time_column)?;
+        if !self.partition_by.is_empty() {
+            write!(f, " by {}", self.partition_by.join(", "))?;
+        }
+        Ok(())
     }
 
     fn with_exprs_and_inputs(
@@ -182,15 +283,18 @@ impl UserDefinedLogicalNodeCore for AssignWindowNode {
         mut inputs: Vec<LogicalPlan>,
     ) -> Result<Self> {
         let input = inputs.pop().expect("one input");
-        Self::try_new(input, self.time_column.clone(), self.spec.clone())
+        let (time, by) = (self.time_column.clone(), self.partition_by.clone());
+        Self::try_new(input, time, by, self.spec.clone())
     }
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let input = self.input.schema();
-        let time = input.index_of_column_by_name(None, &self.time_column)?;
+        let own = std::iter::once(&self.time_column).chain(&self.partition_by);
+        let own = own.map(|name| input.index_of_column_by_name(None, name));
+        let own = own.collect::<Option<Vec<_>>>()?;
         let width = input.fields().len();
         let mut needed: Vec<usize> =
-            output_columns.iter().copied().filter(|i| *i < width).chain([time]).collect();
+            output_columns.iter().copied().filter(|i| *i < width).chain(own).collect();
         needed.sort_unstable();
         needed.dedup();
         Some(vec![needed])
@@ -273,6 +377,17 @@ mod tests {
         assert_eq!(shifted.window_start(3_000), -7_000);
     }
 
+    #[test]
+    fn a_cumulating_window_grows_to_its_size() {
+        let kind = WindowKind::Cumulate { size_ms: 10_000, step_ms: 2_000, offset_ms: 1_000 };
+        let ends: Vec<i64> = kind.window_ends(kind.slice_end(6_500)).collect();
+        assert_eq!(ends, [7_000, 9_000, 11_000]);
+        assert!(ends.iter().all(|end| kind.window_start(*end) == 1_000));
+        assert_eq!(kind.slice_end(11_000), 13_000);
+        assert_eq!(kind.window_start(13_000), 11_000);
+        assert_eq!(kind.window_start(kind.slice_end(-1)), -9_000);
+    }
+
     proptest! {
         /// Flink's own definition: the window holds the row, has the size, and
         /// starts a whole number of sizes away from the offset.
@@ -288,6 +403,26 @@ mod tests {
             let start = tumble.window_start(end);
             prop_assert!(start <= at && at < end);
             prop_assert_eq!((start - offset).rem_euclid(size), 0);
+        }
+
+        /// A hopping window starts at every multiple of the slide; a row is in
+        /// those that hold its time, and in no other.
+        #[test]
+        fn a_row_lies_in_every_hop_that_holds_it(
+            at in -1_000_000i64..1_000_000,
+            slide in 1i64..1_000,
+            times in 1i64..20,
+            offset in -999i64..1_000,
+        ) {
+            let kind = WindowKind::Hop { size_ms: slide * times, slide_ms: slide, offset_ms: offset };
+            let found: Vec<i64> =
+                kind.window_ends(kind.slice_end(at)).map(|end| kind.window_start(end)).collect();
+            let first = (at - slide * times) / slide - 2;
+            let all: Vec<i64> = (first..first + times + 5_000 / slide + 5)
+                .map(|n| n * slide + offset)
+                .filter(|start| *start <= at && at < start + slide * times)
+                .collect();
+            prop_assert_eq!(found, all);
         }
     }
 }

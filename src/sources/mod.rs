@@ -26,6 +26,17 @@ pub struct SplitId {
     pub partition: i32,
 }
 
+impl SplitId {
+    /// A number that is the same in every run, for putting splits in an order.
+    pub fn number(&self) -> u64 {
+        let topic = self
+            .topic
+            .bytes()
+            .fold(0u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        (topic << 32) ^ u64::from(self.partition.unsigned_abs())
+    }
+}
+
 /// A split and the offsets to read of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {

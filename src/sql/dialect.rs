@@ -4,8 +4,10 @@
 //! takes a backslash in a string for itself. What sqlparser reads beyond Flink
 //! is refused elsewhere ([`super::strict`]).
 
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::Dialect;
 use datafusion::sql::sqlparser::keywords::{Keyword, RESERVED_FOR_IDENTIFIER};
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 /// Flink SQL, for sqlparser.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,5 +76,24 @@ impl Dialect for FlinkDialect {
 
     fn supports_left_associative_joins_without_parens(&self) -> bool {
         true
+    }
+
+    /// `a IS DISTINCT FROM b OR c`: the right side ends before OR.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+        let make = if parser.parse_keywords(&[IS, DISTINCT, FROM]) {
+            Expr::IsDistinctFrom
+        } else if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) {
+            Expr::IsNotDistinctFrom
+        } else {
+            return None;
+        };
+        let left = Box::new(expr.clone());
+        Some(parser.parse_subexpr(precedence).map(|right| make(left, Box::new(right))))
     }
 }

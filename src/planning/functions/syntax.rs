@@ -8,6 +8,7 @@
 //! | `INTERVAL '2:06' MINUTE TO SECOND` | `INTERVAL '126 seconds'` |
 //! | `CAST(x AS INT)`, `TRY_CAST` | `cast(x, 'INT')`, see [`cast::call`] |
 //! | `SELECT a + 1, v, v` | `` SELECT a + 1 AS `EXPR$0`, v, v AS v0 ``, as Flink names them |
+//! | `GROUPING_ID(a, b)` | `GROUPING(a, b)` |
 //! | `JSON_VALUE(js, path RETURNING INT)` | `try_cast(json_value(js, path, …), 'INT')` |
 
 use std::ops::ControlFlow;
@@ -116,6 +117,12 @@ fn step(expr: &mut Expr) -> Result<(), String> {
         }
         Expr::Interval(interval) => plain_interval(interval)?,
         Expr::Function(function) => {
+            if let Some(name) = function.name.0.first().and_then(|part| part.as_ident())
+                && name.value.eq_ignore_ascii_case("GROUPING_ID")
+            {
+                let name = Ident { value: "GROUPING".to_owned(), ..name.clone() };
+                function.name = ObjectName::from(vec![name]);
+            }
             if let Some(call) = json_call(function) {
                 *expr = call;
             }

@@ -29,6 +29,21 @@ fn the_word_table_goes_where_it_marks_an_argument() {
 }
 
 #[test]
+fn is_distinct_from_binds_tighter_than_and_and_or() {
+    assert_eq!(
+        expr("(a IS DISTINCT FROM b OR c) = (a = 1 AND a IS NOT DISTINCT FROM b + 1 AND c)"),
+        "(a IS DISTINCT FROM b OR c) = (a = 1 AND a IS NOT DISTINCT FROM b + 1 AND c)"
+    );
+    let read = query("SELECT a = 1 AND a IS DISTINCT FROM b OR c FROM t");
+    let select = read.ast.body.as_select().unwrap();
+    let sql::SelectItem::UnnamedExpr(sql::Expr::BinaryOp { op, .. }) = &select.projection[0]
+    else {
+        panic!("{select:?}")
+    };
+    assert_eq!(*op, sql::BinaryOperator::Or);
+}
+
+#[test]
 fn partition_by_of_a_session_becomes_an_argument() {
     let text = "SELECT * FROM TABLE(SESSION(TABLE ev PARTITION BY (a, `b`), \
                 DESCRIPTOR(et), INTERVAL '5' SECOND))";
