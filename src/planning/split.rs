@@ -125,7 +125,7 @@ struct Stream {
     schema: DFSchemaRef,
     window: Option<WindowColumns>,
     /// Present while the rows' sessions are not known yet.
-    session: Option<OpenSession>,
+    session: Option<Box<OpenSession>>,
 }
 
 /// What was put on rows whose sessions are not known yet. Over an aggregate it
@@ -351,11 +351,13 @@ impl Splitter<'_> {
             partition,
             computed_with: false,
         };
-        stream.session = is_session.then(|| OpenSession {
-            ops: stream.branches.iter().map(|b| b.ops.len()).collect(),
-            schema: Arc::clone(schema),
-            window: window.clone(),
-            nodes: Vec::new(),
+        stream.session = is_session.then(|| {
+            Box::new(OpenSession {
+                ops: stream.branches.iter().map(|b| b.ops.len()).collect(),
+                schema: Arc::clone(schema),
+                window: window.clone(),
+                nodes: Vec::new(),
+            })
         });
         stream.window = Some(window);
         Ok(Rel::Stream(stream))
@@ -717,7 +719,7 @@ impl Splitter<'_> {
             );
         };
         let Some(session) = stream.session.take() else {
-            return Ok(Self::keep_rows(stream.branches, &stream.schema, window, None)?);
+            return Self::keep_rows(stream.branches, &stream.schema, window, None);
         };
         let schema = &session.schema;
         let columns = session.window.partition.iter().map(first);
