@@ -1,7 +1,8 @@
 //! A script's tokens with their places, environment variables resolved.
 //!
-//! `${VAR}` and `${VAR:-default}` are resolved inside string literals, after
-//! lexing, so that a value can never become syntax. The literal's place stays.
+//! `${VAR}` and `${VAR:-default}` are resolved inside string literals, and where
+//! a name may stand, after lexing, so that a value can never become syntax: in
+//! place of a name it is a quoted name. Places stay.
 //! Comments and blanks are left out; a hint comment `/*+ … */` is refused,
 //! since leaving it out would change what the query says.
 
@@ -55,9 +56,13 @@ pub(super) fn lex(text: &str, env: Env<'_>) -> Lexed {
     let outcome = Tokenizer::new(&FlinkDialect, text).tokenize_with_location_into_buf(&mut raw);
     let mut diagnostics = Vec::new();
     let mut offsets = Offsets::new(text);
-    let mut toks = Vec::with_capacity(raw.len());
+    let mut toks: Vec<Tok> = Vec::with_capacity(raw.len());
+    let mut name_until = 0;
     for mut inner in raw {
-        let span = Span::new(offsets.of(inner.span.start), offsets.of(inner.span.end));
+        let mut span = Span::new(offsets.of(inner.span.start), offsets.of(inner.span.end));
+        if span.start < name_until {
+            continue;
+        }
         match &mut inner.token {
             Token::Whitespace(Whitespace::MultiLineComment(text)) if text.starts_with('+') => {
                 diagnostics.push(hint_refused(span));
@@ -66,6 +71,11 @@ pub(super) fn lex(text: &str, env: Env<'_>) -> Lexed {
             token => {
                 if let Token::SingleQuotedString(value) = token {
                     resolve_variables(value, text, span, env, &mut diagnostics);
+                } else if let Some(variable) = variable(&text[span.start..]) {
+                    span = Span::new(span.start, span.start + variable.length);
+                    name_until = span.end;
+                    let name = named_by(&variable, span, env, &mut diagnostics);
+                    *token = Token::make_word(&name, Some('`'));
                 }
                 toks.push(Tok { inner, span });
             }
@@ -155,6 +165,26 @@ fn variable(text: &str) -> Option<Variable<'_>> {
     (starts && goes_on).then_some(Variable { length: inner.len() + 3, name, default })
 }
 
+/// The name that a variable stands for.
+fn named_by(
+    variable: &Variable<'_>,
+    place: Span,
+    env: Env<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> String {
+    let value = env(variable.name).or_else(|| variable.default.map(str::to_owned));
+    match &value {
+        None => diagnostics.push(unset(variable.name, place)),
+        Some(name) if name.is_empty() || name.contains(['`', '\n']) => {
+            let message = format!("environment variable `{}` is no name", variable.name);
+            let hint = "outside a string it stands for a table or a column";
+            diagnostics.push(Diagnostic::error(message).at(place).hint(hint));
+        }
+        Some(_) => {}
+    }
+    value.unwrap_or_else(|| variable.name.to_owned())
+}
+
 fn resolve_variables(
     value: &mut String,
     text: &str,
@@ -214,6 +244,12 @@ pub(super) fn resolved_text(text: &str, toks: &[Tok]) -> String {
         {
             resolved.push_str(&text[copied_to..tok.span.start]);
             resolved.push_str(&format!("'{}'", value.replace('\'', "''")));
+            copied_to = tok.span.end;
+        } else if let Token::Word(word) = tok.token()
+            && text[tok.span.start..].starts_with("${")
+        {
+            resolved.push_str(&text[copied_to..tok.span.start]);
+            resolved.push_str(&format!("`{}`", word.value));
             copied_to = tok.span.end;
         }
     }

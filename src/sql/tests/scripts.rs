@@ -2,7 +2,7 @@
 
 use super::super::ast::StatementKind;
 use super::super::resolve_variables;
-use super::{at, env, file, messages, only, parse, render};
+use super::{at, env, file, messages, only, parse, read, render};
 
 #[test]
 fn statements_end_at_semicolons_outside_literals_and_comments() {
@@ -110,7 +110,16 @@ fn an_unset_variable_is_an_error_at_its_place() {
     assert_eq!(at(text, found[0].span.unwrap()), "${NONE}");
     assert_eq!(at(text, found[1].span.unwrap()), "${ALSO}");
     assert_eq!(found[0].message, "environment variable `NONE` is not set");
-    assert_eq!(messages("SELECT * FROM ${TOPIC}").last().unwrap(), "`}` is not Flink SQL");
+    assert_eq!(messages("SELECT * FROM ${1}").last().unwrap(), "`}` is not Flink SQL");
+}
+
+#[test]
+fn a_variable_may_stand_for_a_name_and_is_never_more() {
+    let text = "SELECT a FROM ${TOPIC} JOIN ${NONE:-u} ON TRUE";
+    assert_eq!(read(text), "SELECT a FROM `it's; here` JOIN `u` ON TRUE");
+    let resolved = resolve_variables(&file(text), &env).unwrap();
+    assert_eq!(resolved, "SELECT a FROM `it's; here` JOIN `u` ON TRUE");
+    assert_eq!(messages("SELECT a FROM ${NONE}"), ["environment variable `NONE` is not set"]);
 }
 
 #[test]
