@@ -308,7 +308,9 @@ impl Engine {
         let here = state.next_firing(leaves);
         let in_workers = self.workers.iter().filter_map(|w| w.next_firing[stage]).min();
         let fires = |next: Option<i64>| next.is_some_and(|next| next <= watermark);
-        let any = fires(here) || fires(in_workers);
+        // A stage that reads nothing runs once.
+        let any =
+            fires(here) || fires(in_workers) || (leaves.is_empty() && state.fired < watermark);
         if any && now < state.not_before_ms && watermark != watermark::MAX {
             return Ok(());
         }

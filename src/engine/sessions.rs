@@ -130,7 +130,8 @@ impl OpenSessions {
             return Ok(());
         };
         let evaluated = Evaluated::new(aggregate, batch)?;
-        let ends = batch.column(leaf.window_end).as_primitive::<TimestampMicrosecondType>();
+        let window_end = leaf.window_end.expect("a session has an end");
+        let ends = batch.column(window_end).as_primitive::<TimestampMicrosecondType>();
         let times: Vec<i64> = walls(leaf, batch).collect();
         let mut by_slice: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
         for (row, end) in (0u32..).zip(ends.values().iter()) {

@@ -99,7 +99,10 @@ fn by_slice(
     rows: &Rows,
     fired: i64,
 ) -> (Vec<(SliceId, Option<UInt32Array>)>, u64) {
-    let ends = rows.batch.column(leaf.window_end).as_primitive::<TimestampMicrosecondType>();
+    let Some(window_end) = leaf.window_end else {
+        return (vec![(SliceId { end: i64::MAX, from: i64::MAX }, None)], 0);
+    };
+    let ends = rows.batch.column(window_end).as_primitive::<TimestampMicrosecondType>();
     if leaf.spec.fires_at(earliest(ends)) > rows.judged_by_at_most.max(fired) {
         return (on_time(ends), 0);
     }

@@ -18,6 +18,7 @@ use super::error::EngineError;
 use super::groups::{Groups, Partial};
 use super::ops::batch;
 use super::slices::{ClosedSlices, Slice};
+use super::watermark;
 use crate::planning::pipeline::{Aggregate, AggregateColumn, AssignTo, Leaf, LeafState};
 use crate::planning::window::WindowKind;
 
@@ -61,11 +62,19 @@ impl SharedSlices {
         watermark: i64,
     ) -> Result<Fired, EngineError> {
         let LeafState::Aggregate(aggregate) = &leaf.state else {
+            self.done = leaf.spec.is_whole().then_some(i64::MAX);
             return rows_of(closed);
         };
         let alone =
             leaf.assigned_to == AssignTo::Windows || leaf.spec.kind.slices_per_window() == 1;
         let mut fired = Fired::default();
+        if leaf.spec.is_whole() {
+            self.done = Some(i64::MAX);
+            // One row even of nothing, where there is no key.
+            if closed.is_empty() && aggregate.keys.is_empty() {
+                fired.add(window(leaf, aggregate, Groups::new(aggregate)?, i64::MAX)?);
+            }
+        }
         if alone {
             for (id, slice) in closed {
                 let Slice::Groups(groups) = slice else { unreachable!("an aggregate's slice") };
@@ -96,6 +105,9 @@ impl SharedSlices {
 
     /// The watermark at which the next window fires.
     pub fn next_firing(&self, leaf: &Leaf) -> Option<i64> {
+        if leaf.spec.is_whole() {
+            return self.done.is_none().then_some(watermark::MAX);
+        }
         let on_time = self.slices.keys().map(|end| (*end, *end));
         let all = on_time.chain(self.stragglers.keys().copied());
         let next = all.map(|(_, from)| self.not_done(leaf.spec.kind, from)).min()?;
@@ -241,7 +253,8 @@ fn window(
 ) -> Result<RecordBatch, EngineError> {
     let (keys, values, rows) = groups.finish()?;
     let spec = &leaf.spec;
-    let constant = |ms: i64| TimestampMicrosecondArray::from(vec![ms * 1000; rows]);
+    let constant =
+        |ms: i64| TimestampMicrosecondArray::from(vec![ms.saturating_mul(1000); rows]);
     let start = constant(spec.kind.window_start(end_ms));
     let time = constant(spec.wall_time.first_instant(end_ms - 1));
     aggregate_rows(leaf, aggregate, &keys, &values, &[start, constant(end_ms), time], rows)

@@ -103,6 +103,8 @@ pub struct ScanTable {
 #[derive(Debug)]
 pub struct ScanSource {
     pub table: String,
+    /// Whether the table ends.
+    pub bounded: bool,
     schema: SchemaRef,
 }
 
@@ -188,7 +190,11 @@ impl Table {
         };
         let bound = connectors.source(&table, self.options())?;
         let (raw, raw_schema) = self.raw_columns(&bound, time_zone)?;
-        let scan = ScanSource { table: name.value.clone(), schema: Arc::clone(&raw_schema) };
+        let scan = ScanSource {
+            table: name.value.clone(),
+            bounded: bound.source.is_bounded(),
+            schema: Arc::clone(&raw_schema),
+        };
         let bug = |e: datafusion::error::DataFusionError| {
             vec![Diagnostic::error(e.strip_backtrace()).at(name.span)]
         };

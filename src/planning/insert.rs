@@ -24,10 +24,13 @@ pub fn fit(
     query: LogicalPlan,
     table: &Table,
     time_zone: &str,
+    batch: bool,
 ) -> std::result::Result<Fitted, Diagnostic> {
     let sink = table.writable();
     let written = written_columns(insert, &sink)?;
-    check_time_attributes(insert, &query)?;
+    if !batch {
+        check_time_attributes(insert, &query)?;
+    }
     let given = query.schema().fields().len();
     if given != written.len() {
         let message = format!(

@@ -66,10 +66,11 @@ impl JobBuilder {
         name: String,
         time_zone: String,
         null_handling: NullEventTime,
+        batch: bool,
         state: &SessionState,
         table: impl Fn(&str) -> Arc<ScanTable>,
     ) -> Result<Job> {
-        let windowed = self.windowed_tables();
+        let windowed = if batch { BTreeSet::new() } else { self.windowed_tables() };
         let mut scans = Vec::new();
         let mut positions = BTreeMap::new();
         for (name, mut needed) in std::mem::take(&mut self.needed) {
@@ -114,7 +115,12 @@ impl JobBuilder {
     fn windowed_tables(&self) -> BTreeSet<String> {
         self.branches
             .iter()
-            .filter(|(_, target)| matches!(target, Target::Leaf { .. }))
+            .filter(|(_, target)| match target {
+                Target::Leaf { stage, leaf } => {
+                    !self.stages[*stage].leaves[*leaf].spec.is_whole()
+                }
+                Target::Output(_) => false,
+            })
             .filter_map(|(branch, _)| match &branch.input {
                 PartialInput::Scan { table, .. } => Some(table.clone()),
                 PartialInput::Stage(_) => None,

@@ -50,6 +50,9 @@ use crate::options::parse_duration;
 use crate::sinks::SinkTable;
 use crate::sql::ast::{Insert, Query, Script, StatementKind};
 
+/// `streaming`, the default, or `batch`: inputs that end are read to their end,
+/// no row is late, and every operator may look at all rows.
+pub const RUNTIME_MODE: &str = "execution.runtime-mode";
 /// The session's time zone: how TIMESTAMP_LTZ looks as wall time.
 pub const TIME_ZONE: &str = "table.local-time-zone";
 pub const PIPELINE_NAME: &str = "pipeline.name";
@@ -295,20 +298,47 @@ impl<'a> Planner<'a> {
         let time_zone = self.time_zone();
         let query = self.query(&insert.query)?;
         merging::check(&query).map_err(|error| vec![self.split_error(&error, insert)])?;
-        let fitted = insert::fit(insert, query, &table, &time_zone).map_err(|e| vec![e])?;
+        let fitted = insert::fit(insert, query, &table, &time_zone, self.batch())
+            .map_err(|e| vec![e])?;
         let sink = self.sink(&table, &time_zone)?;
         let optimized = self
             .state
             .optimize(&fitted.plan)
             .map_err(|e| vec![errors::diagnostic(&e, self.script, insert.query.span)])?;
+        let connector = connector_of(&table);
+        let bounded = split::is_bounded(&optimized)
+            .map_err(|error| vec![self.split_error(&error, insert)])?;
+        if self.batch() && !bounded {
+            let message =
+                format!("{RUNTIME_MODE} is batch, but the query reads a table without an end");
+            return Err(vec![
+                Diagnostic::error(message)
+                    .at(insert.query.span)
+                    .hint("give its table `scan.bounded.mode`"),
+            ]);
+        }
+        // A sink that keeps nothing minds no row being changed.
+        let may_wait_for_end =
+            bounded && (self.batch() || matches!(connector.as_str(), "print" | "blackhole"));
         let output = self.job.add_output(Output {
             table: target.value.clone(),
-            connector: connector_of(&table),
+            connector,
             sink,
             schema: fitted.schema,
         });
-        split::split(&optimized, output, &self.state, &mut self.job)
-            .map_err(|error| vec![self.split_error(&error, insert)])
+        split::split(&optimized, output, &self.state, may_wait_for_end, &mut self.job).map_err(
+            |error| {
+                let diagnostic = self.split_error(&error, insert);
+                let at_end = bounded && matches!(error, SplitError::Refused { .. });
+                let hint = format!("or, as its input ends: SET '{RUNTIME_MODE}' = 'batch'");
+                vec![if at_end { diagnostic.hint(hint) } else { diagnostic }]
+            },
+        )
+    }
+
+    /// Whether inputs are read to their end before any result.
+    fn batch(&self) -> bool {
+        self.settings.get(RUNTIME_MODE).is_some_and(|mode| mode.eq_ignore_ascii_case("batch"))
     }
 
     fn sink(
@@ -369,6 +399,7 @@ impl<'a> Planner<'a> {
             let file = std::path::Path::new(self.script.file.name.as_ref());
             file.file_stem().map_or("turnstile".into(), |s| s.to_string_lossy().into_owned())
         });
+        let batch = self.batch();
         let job = std::mem::take(&mut self.job);
         let catalog = &self.catalog;
         let table = |name: &str| -> Arc<ScanTable> {
@@ -378,7 +409,7 @@ impl<'a> Planner<'a> {
         let null_handling = null_handling.unwrap_or_default();
         let end = Span::new(0, 0);
         let mut job = job
-            .finish(name, time_zone, null_handling, &self.state, table)
+            .finish(name, time_zone, null_handling, batch, &self.state, table)
             .map_err(|e| vec![errors::diagnostic(&e, self.script, end)])?;
         let idle_timeout = self.settings.get(IDLE_TIMEOUT).and_then(|v| parse_duration(v));
         for scan in &mut job.scans {

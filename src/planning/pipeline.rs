@@ -195,8 +195,9 @@ pub enum StageOutput {
 #[derive(Debug)]
 pub struct Leaf {
     pub spec: WindowSpec,
-    /// Index of window_end among the columns of the rows that arrive.
-    pub window_end: usize,
+    /// Index of window_end among the columns of the rows that arrive; `None`
+    /// where all rows wait for the end of the input.
+    pub window_end: Option<usize>,
     /// Whether rows arrive once per window or once per slice.
     pub assigned_to: AssignTo,
     /// For sessions: what they are told apart by.

@@ -224,7 +224,7 @@ fn shifted(kind: WindowKind, offset_ms: i64, args: &Arguments<'_>) -> Result<Win
             let kind = WindowKind::Cumulate { size_ms, step_ms, offset_ms };
             (kind, size_ms, Some(("step", step_ms)))
         }
-        WindowKind::Session { .. } => return Ok(kind),
+        WindowKind::Session { .. } | WindowKind::Whole => return Ok(kind),
     };
     if let Some((part, ms)) = part
         && size_ms % ms != 0

@@ -44,6 +44,8 @@ pub enum WindowKind {
     Cumulate { size_ms: i64, step_ms: i64, offset_ms: i64 },
     /// Rows of one key with at most `gap_ms` between neighbours.
     Session { gap_ms: i64 },
+    /// All rows of an input that ends.
+    Whole,
 }
 
 impl WindowKind {
@@ -56,6 +58,7 @@ impl WindowKind {
             WindowKind::Hop { slide_ms, .. } => slide_ms,
             WindowKind::Cumulate { step_ms, .. } => step_ms,
             WindowKind::Session { gap_ms } => gap_ms,
+            WindowKind::Whole => i64::MAX,
         }
     }
 
@@ -64,7 +67,7 @@ impl WindowKind {
             WindowKind::Tumble { offset_ms, .. }
             | WindowKind::Hop { offset_ms, .. }
             | WindowKind::Cumulate { offset_ms, .. } => offset_ms,
-            WindowKind::Session { .. } => 0,
+            WindowKind::Session { .. } | WindowKind::Whole => 0,
         }
     }
 
@@ -83,7 +86,9 @@ impl WindowKind {
     /// The end of the last window that holds the slice which ends at `end_ms`.
     pub fn last_end(self, end_ms: i64) -> i64 {
         match self {
-            WindowKind::Tumble { .. } | WindowKind::Session { .. } => end_ms,
+            WindowKind::Tumble { .. } | WindowKind::Session { .. } | WindowKind::Whole => {
+                end_ms
+            }
             WindowKind::Hop { size_ms, slide_ms, .. } => end_ms + size_ms - slide_ms,
             WindowKind::Cumulate { size_ms, .. } => self.window_start(end_ms) + size_ms,
         }
@@ -109,13 +114,14 @@ impl WindowKind {
                 last - (last - offset_ms).rem_euclid(size_ms)
             }
             WindowKind::Session { gap_ms } => end_ms - gap_ms,
+            WindowKind::Whole => i64::MIN,
         }
     }
 
     /// Slices in the longest window.
     pub fn slices_per_window(self) -> i64 {
         match self {
-            WindowKind::Tumble { .. } | WindowKind::Session { .. } => 1,
+            WindowKind::Tumble { .. } | WindowKind::Session { .. } | WindowKind::Whole => 1,
             WindowKind::Hop { size_ms, slide_ms, .. } => size_ms / slide_ms,
             WindowKind::Cumulate { size_ms, step_ms, .. } => size_ms / step_ms,
         }
@@ -127,6 +133,7 @@ impl WindowKind {
             WindowKind::Hop { .. } => "HOP",
             WindowKind::Cumulate { .. } => "CUMULATE",
             WindowKind::Session { .. } => "SESSION",
+            WindowKind::Whole => "the whole input",
         }
     }
 }
@@ -142,6 +149,7 @@ impl fmt::Display for WindowKind {
                 write!(f, "CUMULATE(step {}, size {}", Millis(*step_ms), Millis(*size_ms))
             }
             WindowKind::Session { gap_ms } => write!(f, "SESSION(gap {}", Millis(*gap_ms)),
+            WindowKind::Whole => return f.write_str(self.name()),
         }?;
         if self.offset_ms() != 0 {
             write!(f, ", offset {}", Millis(self.offset_ms()))?;
@@ -167,6 +175,15 @@ impl fmt::Display for Millis {
 }
 
 impl WindowSpec {
+    /// One window that ends with the input.
+    pub fn whole() -> Self {
+        Self { kind: WindowKind::Whole, wall_time: WallTime::Plain }
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.kind == WindowKind::Whole
+    }
+
     /// The watermark, an instant in milliseconds, at which the window that ends
     /// at `end_ms` fires: its last millisecond.
     pub fn fires_at(&self, end_ms: i64) -> i64 {

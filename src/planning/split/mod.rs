@@ -5,29 +5,31 @@
 //! of operators that run per batch. The first operator that needs a whole
 //! window (an aggregate with the window in its key, a join, a ROW_NUMBER) puts
 //! a leaf there, and from then on the plan is [`Closed`]. A window function over
-//! closed rows starts the next stage.
+//! closed rows starts the next stage. Where every input ends, what has no window
+//! waits for the end of them all.
+
+mod aggregate;
+mod join;
+mod window_columns;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, ScalarValue};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{self as logical, Expr, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
-use datafusion::physical_expr::expressions::Literal;
 
 use super::catalog::ScanSource;
 use super::closed_plan::{ClosedPlan, ClosedRows};
-use super::event_time::passed_on;
 use super::job::{JobBuilder, PartialBranch, PartialInput};
 use super::pipeline::{
-    Aggregate, AggregateColumn, AggregateFunction, AssignTo, AssignWindow, Expansion, Leaf,
-    LeafState, Op, Sessions, Stage, StageOutput, Target,
+    AssignTo, AssignWindow, Leaf, LeafState, Op, Sessions, Stage, StageOutput, Target,
 };
 use super::window::{AssignWindowNode, EventTimeNode, WindowKind, WindowSpec};
+use window_columns::{WindowColumns, same_window};
 
 /// Why a plan cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -58,67 +60,6 @@ pub fn refused<T>(operator: Operator, message: &str, hint: &str) -> Result<T> {
     Err(SplitError::Refused { operator, message, hint })
 }
 
-/// The window of some rows, and where its columns are among theirs.
-#[derive(Debug, Clone)]
-struct WindowColumns {
-    spec: WindowSpec,
-    start: BTreeSet<usize>,
-    end: BTreeSet<usize>,
-    time: BTreeSet<usize>,
-    /// The columns of a session's PARTITION BY.
-    partition: Vec<BTreeSet<usize>>,
-    /// True once an expression was computed from the window's columns.
-    computed_with: bool,
-}
-
-impl WindowColumns {
-    /// The same window's columns after each became those that `map` gives.
-    fn map(&self, map: impl Fn(usize) -> Vec<usize>) -> Self {
-        let each = |set: &BTreeSet<usize>| set.iter().flat_map(|i| map(*i)).collect();
-        Self {
-            spec: self.spec.clone(),
-            start: each(&self.start),
-            end: each(&self.end),
-            time: each(&self.time),
-            partition: self.partition.iter().map(each).collect(),
-            computed_with: self.computed_with,
-        }
-    }
-
-    /// The three columns, wherever they are.
-    fn contains(&self, column: usize) -> bool {
-        [&self.start, &self.end, &self.time].iter().any(|set| set.contains(&column))
-    }
-
-    /// Notes whether `exprs` do more with the window's columns than pass them on.
-    fn note(&mut self, exprs: &[Expr], input: &DFSchema) {
-        let computes = |expr: &Expr| {
-            passed_on(expr, input).is_none()
-                && expr
-                    .column_refs()
-                    .iter()
-                    .any(|c| input.maybe_index_of_column(c).is_some_and(|i| self.contains(i)))
-        };
-        self.computed_with |= exprs.iter().any(computes);
-    }
-
-    /// The positions that the columns have after a projection to `exprs`.
-    fn through(&self, exprs: &[Expr], input: &DFSchema) -> Self {
-        self.map(|column| {
-            let passes = |expr: &Expr| passed_on(expr, input) == Some(column);
-            (0..exprs.len()).filter(|i| passes(&exprs[*i])).collect()
-        })
-    }
-
-    /// What `exprs` has of the window's start and end.
-    fn has_bounds(&self, exprs: &[&Expr], input: &DFSchema) -> bool {
-        let has = |set: &BTreeSet<usize>| {
-            exprs.iter().any(|e| passed_on(e, input).is_some_and(|i| set.contains(&i)))
-        };
-        has(&self.start) && has(&self.end)
-    }
-}
-
 /// Rows that flow, batch by batch.
 struct Stream {
     branches: Vec<PartialBranch>,
@@ -143,7 +84,8 @@ struct OpenSession {
 struct Closed {
     plan: LogicalPlan,
     leaves: Vec<PartialLeaf>,
-    window: WindowColumns,
+    /// `None`: all rows of inputs that have ended.
+    window: Option<WindowColumns>,
 }
 
 struct PartialLeaf {
@@ -157,14 +99,29 @@ enum Rel {
     Closed(Box<Closed>),
 }
 
-/// Splits `plan` into `job`, its rows going to output `output`.
+/// Whether every table that `plan` reads ends.
+pub fn is_bounded(plan: &LogicalPlan) -> Result<bool> {
+    let mut bounded = true;
+    plan.apply(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            bounded &= scan.source.downcast_ref::<ScanSource>().is_none_or(|s| s.bounded);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(bounded)
+}
+
+/// Splits `plan` into `job`, its rows going to output `output`. With
+/// `may_wait_for_end` an operator without a window waits for the end of its
+/// inputs; else it is refused.
 pub fn split(
     plan: &LogicalPlan,
     output: usize,
     state: &SessionState,
+    may_wait_for_end: bool,
     job: &mut JobBuilder,
 ) -> Result<()> {
-    let mut splitter = Splitter { state, job };
+    let mut splitter = Splitter { state, may_wait_for_end, job };
     match splitter.settled(plan)? {
         Rel::Stream(stream) => {
             for branch in stream.branches {
@@ -180,6 +137,7 @@ pub fn split(
 
 struct Splitter<'a> {
     state: &'a SessionState,
+    may_wait_for_end: bool,
     job: &'a mut JobBuilder,
 }
 
@@ -217,6 +175,17 @@ impl Splitter<'_> {
             LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => {
                 let schema = Arc::clone(&empty.schema);
                 Ok(Rel::Stream(Stream::new(Vec::new(), schema)))
+            }
+            LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => {
+                let closed = Closed { plan: plan.clone(), leaves: Vec::new(), window: None };
+                Ok(Rel::Closed(Box::new(closed)))
+            }
+            LogicalPlan::Sort(logical::Sort { input, .. })
+            | LogicalPlan::Limit(logical::Limit { input, .. })
+                if self.may_wait_for_end =>
+            {
+                let input = self.plan(input)?;
+                above(plan, self.whole(input)?, |window| window)
             }
             LogicalPlan::Sort(_) => refused(
                 Operator::OrderBy,
@@ -405,308 +374,124 @@ impl Splitter<'_> {
         let keys = logical::utils::grouping_set_to_exprlist(&aggregate.group_expr)?;
         let (window, schema) = match &input {
             Rel::Stream(stream) => (stream.window.clone(), Arc::clone(&stream.schema)),
-            Rel::Closed(closed) => {
-                (Some(closed.window.clone()), Arc::clone(closed.plan.schema()))
-            }
+            Rel::Closed(closed) => (closed.window.clone(), Arc::clone(closed.plan.schema())),
         };
         let Some(window) = window.filter(|w| w.has_bounds(&keys, &schema)) else {
-            return refused(
-                Operator::GroupBy,
-                "a GROUP BY without a window would have to change rows already written",
-                "group by window_start and window_end of \
-                 TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' MINUTE))",
-            );
+            return self.aggregate_of_all(plan, aggregate, input);
         };
         if let Rel::Stream(Stream { session: Some(_), .. }) = &input {
             let sets = matches!(aggregate.group_expr.first(), Some(Expr::GroupingSet(_)));
-            session_keys_agree(&window, &keys, &schema, sets)?;
+            aggregate::session_keys_agree(&window, &keys, &schema, sets)?;
         }
         let owned: Vec<Expr> = keys.into_iter().cloned().collect();
         match input {
             Rel::Closed(closed) => above(plan, *closed, |w| w.through(&owned, &schema)),
-            Rel::Stream(stream) => self.aggregate_leaf(stream, &window, aggregate, owned),
+            Rel::Stream(stream) => self.aggregate_leaf(stream, Some(&window), aggregate, owned),
         }
     }
 
-    /// Puts an aggregate's state where rows stop flowing.
-    fn aggregate_leaf(
+    /// An aggregate without a window: over closed rows, or at the end.
+    fn aggregate_of_all(
         &mut self,
-        mut stream: Stream,
-        window: &WindowColumns,
+        plan: &LogicalPlan,
         aggregate: &logical::Aggregate,
-        mut keys: Vec<Expr>,
+        input: Rel,
     ) -> Result<Rel> {
-        if let Some(Expr::GroupingSet(sets)) = aggregate.group_expr.first() {
-            keys = self.expand(&mut stream, sets, keys)?;
-        }
-        let input = Arc::clone(&stream.schema);
-        let shared = Self::share_slices(&mut stream, window, aggregate);
-        let mut columns = Vec::new();
-        let mut key_exprs = Vec::new();
-        let mut key_fields: Vec<Field> = Vec::new();
-        for (i, key) in keys.iter().enumerate() {
-            let at = passed_on(key, &input);
-            let is = |set: &BTreeSet<usize>| at.is_some_and(|i| set.contains(&i));
-            columns.push(if is(&window.start) {
-                AggregateColumn::WindowStart
-            } else if is(&window.end) {
-                AggregateColumn::WindowEnd
-            } else if is(&window.time) {
-                AggregateColumn::WindowTime
-            } else {
-                key_exprs.push(self.physical(key, &input)?);
-                key_fields.push(aggregate.schema.field(i).as_ref().clone());
-                AggregateColumn::Key(key_exprs.len() - 1)
-            });
-        }
-        let functions = self.functions(aggregate, &input)?;
-        columns.extend((0..functions.len()).map(AggregateColumn::Function));
-        let rows = ClosedRows::new(&aggregate.schema);
-        let key_schema = Arc::new(Schema::new(key_fields));
-        let sessions = stream.session.is_some().then(|| Sessions {
-            keys: key_exprs.clone(),
-            key_schema: Arc::clone(&key_schema),
-            time: first(&window.start),
-        });
-        let leaf = Leaf {
-            spec: window.spec.clone(),
-            window_end: first(&window.end),
-            assigned_to: if shared { AssignTo::Slice } else { AssignTo::Windows },
-            sessions,
-            schema: Arc::clone(rows.schema()),
-            state: LeafState::Aggregate(Aggregate {
-                keys: key_exprs,
-                key_schema,
-                functions,
-                columns,
-            }),
-        };
-        let window = window.through(&keys, &input);
-        closed(stream.branches, leaf, rows, &aggregate.schema, window)
-    }
-
-    /// Lets rows go to slices, where nothing but the window's aggregate asks for
-    /// the windows that they are in. Says whether they do.
-    fn share_slices(
-        stream: &mut Stream,
-        window: &WindowColumns,
-        aggregate: &logical::Aggregate,
-    ) -> bool {
-        let mut window = window.clone();
-        let keys = logical::utils::grouping_set_to_exprlist(&aggregate.group_expr);
-        let keys: Vec<Expr> = keys.unwrap_or_default().into_iter().cloned().collect();
-        window.note(&keys, &stream.schema);
-        for function in &aggregate.aggr_expr {
-            // Any use of the window's columns, even passed on as an argument.
-            window.note(
-                &[Expr::IsNotNull(Box::new(unaliased(function).clone()))],
-                &stream.schema,
-            );
-        }
-        if window.computed_with {
-            return false;
-        }
-        for branch in &mut stream.branches {
-            for op in &mut branch.ops {
-                if let Op::AssignWindow(assign) = op {
-                    assign.to = AssignTo::Slice;
-                }
+        match input {
+            Rel::Closed(closed) if closed.window.is_none() => above(plan, *closed, |w| w),
+            Rel::Stream(stream) if self.may_wait_for_end && stream.session.is_none() => {
+                let keys = logical::utils::grouping_set_to_exprlist(&aggregate.group_expr)?;
+                let keys = keys.into_iter().cloned().collect();
+                self.aggregate_leaf(stream, None, aggregate, keys)
             }
+            input if self.may_wait_for_end => above(plan, self.whole(input)?, |w| w),
+            _ => refused(
+                Operator::GroupBy,
+                "a GROUP BY without a window would have to change rows already written",
+                "group by window_start and window_end of \
+                 TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' MINUTE))",
+            ),
         }
-        true
     }
 
-    fn functions(
-        &self,
-        aggregate: &logical::Aggregate,
-        input: &DFSchemaRef,
-    ) -> Result<Vec<AggregateFunction>> {
-        let arrow = arrow_schema(input);
-        let context = PhysicalPlanningContext::default();
-        let lower = |expr: &Expr| {
-            let props = self.state.execution_props();
-            let lowered =
-                LoweredAggregateBuilder::new(expr, input, &arrow, props, &context).build()?;
-            Ok(AggregateFunction { function: lowered.aggregate, filter: lowered.filter })
+    /// ROW_NUMBER and its like: over closed rows only.
+    fn over(&mut self, plan: &LogicalPlan, over: &logical::Window) -> Result<Rel> {
+        let input = self.plan(&over.input)?;
+        let (window, schema) = match &input {
+            Rel::Stream(stream) => (stream.window.as_ref(), Arc::clone(&stream.schema)),
+            Rel::Closed(closed) if closed.window.is_none() => {
+                return above(plan, self.close(input)?, |w| w);
+            }
+            Rel::Closed(closed) => (closed.window.as_ref(), Arc::clone(closed.plan.schema())),
         };
-        aggregate.aggr_expr.iter().map(lower).collect()
-    }
-
-    /// Repeats rows once per grouping set; the keys become columns of their
-    /// own, so that an aggregate over the same column still sees its values.
-    fn expand(
-        &mut self,
-        stream: &mut Stream,
-        sets: &logical::GroupingSet,
-        keys: Vec<Expr>,
-    ) -> Result<Vec<Expr>> {
-        let logical::GroupingSet::GroupingSets(sets) = sets else {
-            return refused(Operator::GroupBy, "this grouping is not supported", "");
-        };
-        let input = Arc::clone(&stream.schema);
-        let mut fields: Vec<_> =
-            input.iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
-        let mut expanded = Vec::new();
-        for (i, key) in keys.iter().enumerate() {
-            use datafusion::logical_expr::ExprSchemable;
-            let name = format!("__key{i}");
-            let field = key.to_field(&input)?.1.as_ref().clone();
-            fields.push((None, Arc::new(field.with_name(&name).with_nullable(true))));
-            // The window's own columns are in every set: keep them recognizable.
-            let is_window = passed_on(key, &input).is_some_and(|at| {
-                stream.window.as_ref().is_some_and(|window| window.contains(at))
-            });
-            expanded.push(if is_window { key.clone() } else { logical::col(name) });
-        }
-        let id_type = logical::Aggregate::grouping_id_type(keys.len(), 0);
-        let id = logical::Aggregate::INTERNAL_GROUPING_ID;
-        fields.push((None, Arc::new(Field::new(id, id_type.clone(), false))));
-        expanded.push(logical::col(id));
-        let schema = Arc::new(DFSchema::new_with_metadata(fields, Default::default())?);
-        let arrow = arrow_schema(&schema);
-        let make = || -> Result<Vec<Expansion>> {
-            sets.iter().map(|set| self.expansion(set, &keys, &input, &id_type)).collect()
-        };
-        for branch in &mut stream.branches {
-            branch.ops.push(Op::Expand { sets: make()?, schema: Arc::clone(&arrow) });
-        }
-        stream.schema = schema;
-        Ok(expanded)
-    }
-
-    fn expansion(
-        &self,
-        set: &[Expr],
-        keys: &[Expr],
-        input: &DFSchemaRef,
-        id_type: &arrow::datatypes::DataType,
-    ) -> Result<Expansion> {
-        use datafusion::logical_expr::ExprSchemable;
-        let mut exprs = Vec::new();
-        for (qualifier, field) in input.iter() {
-            let column = datafusion::common::Column::new(qualifier.cloned(), field.name());
-            exprs.push(self.physical(&Expr::Column(column), input)?);
-        }
-        let mut id = 0u64;
-        for key in keys {
-            let kept = set.contains(key);
-            id = id << 1 | u64::from(!kept);
-            exprs.push(if kept {
-                self.physical(key, input)?
-            } else {
-                let null = ScalarValue::try_from(&key.get_type(input)?)?;
-                Arc::new(Literal::new(null)) as Arc<dyn PhysicalExpr>
-            });
-        }
-        let id = ScalarValue::UInt64(Some(id)).cast_to(id_type)?;
-        exprs.push(Arc::new(Literal::new(id)));
-        Ok(Expansion { exprs })
-    }
-
-    /// ROW_NUMBER and its like: over whole windows only.
-    fn over(&mut self, plan: &LogicalPlan, window: &logical::Window) -> Result<Rel> {
-        let closed = match self.plan(&window.input)? {
-            Rel::Closed(closed) => *closed,
-            Rel::Stream(stream) => match self.rows_leaf(stream) {
-                Ok(closed) => closed,
-                Err(_) => return unbounded_over(),
-            },
-        };
-        let input = Arc::clone(closed.plan.schema());
-        for expr in &window.window_expr {
-            let Expr::WindowFunction(function) = unaliased(expr) else { continue };
+        let within_window = |expr: &Expr| {
+            let Expr::WindowFunction(function) = unaliased(expr) else { return true };
             let keys: Vec<&Expr> = function.params.partition_by.iter().collect();
-            if !closed.window.has_bounds(&keys, &input) {
-                return unbounded_over();
-            }
-        }
+            window.is_some_and(|w| w.has_bounds(&keys, &schema))
+        };
+        let closed = if over.window_expr.iter().all(within_window) {
+            self.close(input)?
+        } else if self.may_wait_for_end {
+            self.whole(input)?
+        } else {
+            return refused(
+                Operator::Over,
+                "OVER without a window in its PARTITION BY is not supported",
+                "PARTITION BY window_start, window_end",
+            );
+        };
         above(plan, closed, |window| window)
     }
 
-    fn join(&mut self, join: &logical::Join) -> Result<Rel> {
-        let left = self.plan(&join.left)?;
-        let right = self.plan(&join.right)?;
-        let (left, right) = match (self.close(left), self.close(right)) {
-            (Ok(left), Ok(right)) => (left, right),
-            _ => return unbounded_join(),
-        };
-        let (ls, rs) = (Arc::clone(left.plan.schema()), Arc::clone(right.plan.schema()));
-        let equal = |a: &BTreeSet<usize>, b: &BTreeSet<usize>| {
-            join.on.iter().any(|(l, r)| {
-                passed_on(l, &ls).is_some_and(|i| a.contains(&i))
-                    && passed_on(r, &rs).is_some_and(|i| b.contains(&i))
-            })
-        };
-        let same = left.window.spec == right.window.spec;
-        if !same
-            || !equal(&left.window.start, &right.window.start)
-            || !equal(&left.window.end, &right.window.end)
-        {
-            return unbounded_join();
-        }
-        let width = match join.join_type {
-            logical::JoinType::LeftSemi | logical::JoinType::LeftAnti => None,
-            logical::JoinType::RightSemi | logical::JoinType::RightAnti => Some(0),
-            _ => Some(ls.fields().len()),
-        };
-        let mut window = match join.join_type {
-            logical::JoinType::RightSemi | logical::JoinType::RightAnti => {
-                right.window.map(|_| Vec::new())
-            }
-            _ => left.window.clone(),
-        };
-        if let Some(width) = width {
-            let shifted = right.window.map(|i| vec![i + width]);
-            window.start.extend(shifted.start);
-            window.end.extend(shifted.end);
-            window.time.extend(shifted.time);
-        }
-        let mut leaves = left.leaves;
-        leaves.extend(right.leaves);
-        let node = LogicalPlan::Join(join.clone());
-        let plan = node.with_new_exprs(node.expressions(), vec![left.plan, right.plan])?;
-        Ok(Rel::Closed(Box::new(Closed { plan, leaves, window })))
-    }
-
+    /// UNION ALL: of the same window on closed rows, else row by row.
     fn union(&mut self, union: &logical::Union) -> Result<Rel> {
-        let mut streams = Vec::new();
-        let mut closed = Vec::new();
-        for input in &union.inputs {
-            match self.settled(input)? {
-                Rel::Stream(stream) => streams.push(stream),
-                Rel::Closed(c) => closed.push(*c),
+        let inputs = union.inputs.iter().map(|input| self.settled(input));
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        let window = same_window(inputs.iter().map(Rel::window));
+        let any_closed = inputs.iter().any(|rel| matches!(rel, Rel::Closed(_)));
+        let all_ended =
+            inputs.iter().all(|rel| matches!(rel, Rel::Closed(c) if c.window.is_none()));
+        if !any_closed || !(window.is_some() || all_ended) {
+            let mut streams = Vec::new();
+            for input in inputs {
+                streams.push(match input {
+                    Rel::Stream(stream) => stream,
+                    Rel::Closed(closed) => self.next_stage(*closed)?,
+                });
             }
-        }
-        if closed.is_empty() {
             return Ok(Rel::Stream(union_streams(streams, &union.schema)));
         }
-        for stream in streams {
-            closed.push(self.rows_leaf(stream)?);
-        }
-        let window = same_window(closed.iter().map(|c| Some(&c.window)));
-        let Some(window) = window else {
-            return refused(
-                Operator::Query,
-                "UNION ALL of different windows is not supported",
-                "write each with an INSERT of its own",
-            );
-        };
-        let mut leaves = Vec::new();
-        let mut plans = Vec::new();
-        for part in closed {
-            leaves.extend(part.leaves);
-            plans.push(part.plan);
+        let (mut leaves, mut plans) = (Vec::new(), Vec::new());
+        for input in inputs {
+            let closed = self.close(input)?;
+            leaves.extend(closed.leaves);
+            plans.push(closed.plan);
         }
         let node = LogicalPlan::Union(union.clone());
         let plan = node.with_new_exprs(vec![], plans)?;
         Ok(Rel::Closed(Box::new(Closed { plan, leaves, window })))
     }
 
+    /// `rel` as rows of closed windows, or of inputs that have ended.
     fn close(&mut self, rel: Rel) -> Result<Closed> {
         match rel {
             Rel::Closed(closed) => Ok(*closed),
             Rel::Stream(stream) => self.rows_leaf(stream),
         }
+    }
+
+    /// All rows of `rel`, once its inputs have ended.
+    fn whole(&mut self, rel: Rel) -> Result<Closed> {
+        let stream = match rel {
+            Rel::Closed(closed) if closed.window.is_none() => return Ok(*closed),
+            Rel::Closed(closed) => self.next_stage(*closed)?,
+            Rel::Stream(stream) if stream.session.is_some() => {
+                let closed = self.rows_leaf(stream)?;
+                self.next_stage(closed)?
+            }
+            Rel::Stream(stream) => stream,
+        };
+        Self::keep_rows(stream.branches, &stream.schema, None, None)
     }
 
     /// Keeps the rows themselves until their window closes.
@@ -719,7 +504,7 @@ impl Splitter<'_> {
             );
         };
         let Some(session) = stream.session.take() else {
-            return Self::keep_rows(stream.branches, &stream.schema, window, None);
+            return Self::keep_rows(stream.branches, &stream.schema, Some(window), None);
         };
         let schema = &session.schema;
         let columns = session.window.partition.iter().map(first);
@@ -737,32 +522,39 @@ impl Splitter<'_> {
         for (branch, ops) in branches.iter_mut().zip(&session.ops) {
             branch.ops.truncate(*ops);
         }
-        let mut closed = Self::keep_rows(branches, schema, session.window, Some(sessions))?;
+        let mut closed =
+            Self::keep_rows(branches, schema, Some(session.window), Some(sessions))?;
         for node in &session.nodes {
             closed.plan = node.with_new_exprs(node.expressions(), vec![closed.plan])?;
         }
-        closed.window = window;
+        closed.window = Some(window);
         Ok(closed)
     }
 
     fn keep_rows(
         branches: Vec<PartialBranch>,
         schema: &DFSchemaRef,
-        window: WindowColumns,
+        window: Option<WindowColumns>,
         sessions: Option<Sessions>,
     ) -> Result<Closed> {
         let rows = ClosedRows::new(schema);
         let leaf = Leaf {
-            spec: window.spec.clone(),
-            window_end: first(&window.end),
+            spec: window.as_ref().map_or_else(WindowSpec::whole, |w| w.spec.clone()),
+            window_end: window.as_ref().map(|w| first(&w.end)),
             assigned_to: if sessions.is_some() { AssignTo::Slice } else { AssignTo::Windows },
             sessions,
             state: LeafState::Rows,
             schema: Arc::clone(rows.schema()),
         };
-        match closed(branches, leaf, rows, schema, window)? {
-            Rel::Closed(closed) => Ok(*closed),
-            Rel::Stream(_) => unreachable!("`closed` makes closed rows"),
+        closed(branches, leaf, rows, schema, window)
+    }
+}
+
+impl Rel {
+    fn window(&self) -> Option<&WindowColumns> {
+        match self {
+            Rel::Stream(stream) => stream.window.as_ref(),
+            Rel::Closed(closed) => closed.window.as_ref(),
         }
     }
 }
@@ -780,56 +572,16 @@ impl Stream {
     }
 }
 
-/// Flink forms sessions by the columns of PARTITION BY; an aggregate over them
-/// must be by the same.
-fn session_keys_agree(
-    window: &WindowColumns,
-    keys: &[&Expr],
-    schema: &DFSchema,
-    in_sets: bool,
-) -> Result<()> {
-    let columns: Vec<Option<usize>> = keys.iter().map(|key| passed_on(key, schema)).collect();
-    let others = columns.iter().filter(|at| !at.is_some_and(|i| window.contains(i)));
-    let is_partition = |at: &usize| window.partition.iter().any(|columns| columns.contains(at));
-    let by_partition = others.clone().all(|at| at.as_ref().is_some_and(is_partition));
-    let all = window.partition.iter().all(|p| columns.iter().flatten().any(|i| p.contains(i)));
-    if by_partition && all && !in_sets {
-        return Ok(());
-    }
-    refused(
-        Operator::GroupBy,
-        "an aggregate over SESSION must be by its window and the columns of PARTITION BY",
-        "name the same columns in both: SESSION(TABLE t PARTITION BY (a, b), …) \
-         and GROUP BY a, b, window_start, window_end",
-    )
-}
-
-fn unbounded_over<T>() -> Result<T> {
-    refused(
-        Operator::Over,
-        "OVER without a window in its PARTITION BY is not supported",
-        "PARTITION BY window_start, window_end",
-    )
-}
-
-fn unbounded_join<T>() -> Result<T> {
-    refused(
-        Operator::Join,
-        "a join without a window would have to keep its rows for ever",
-        "join on window_start and window_end of two equal windows",
-    )
-}
-
 fn closed(
     branches: Vec<PartialBranch>,
     leaf: Leaf,
     rows: ClosedRows,
     schema: &DFSchemaRef,
-    window: WindowColumns,
-) -> Result<Rel> {
+    window: Option<WindowColumns>,
+) -> Result<Closed> {
     let plan = rows.plan(schema)?;
     let leaves = vec![PartialLeaf { branches, leaf, rows }];
-    Ok(Rel::Closed(Box::new(Closed { plan, leaves, window })))
+    Ok(Closed { plan, leaves, window })
 }
 
 /// `plan` put on top of what has closed.
@@ -839,7 +591,7 @@ fn above(
     window: impl FnOnce(WindowColumns) -> WindowColumns,
 ) -> Result<Rel> {
     let plan = plan.with_new_exprs(plan.expressions(), vec![closed.plan])?;
-    let window = window(closed.window);
+    let window = closed.window.map(window);
     Ok(Rel::Closed(Box::new(Closed { plan, leaves: closed.leaves, window })))
 }
 
@@ -847,28 +599,6 @@ fn union_streams(streams: Vec<Stream>, schema: &DFSchemaRef) -> Stream {
     let window = same_window(streams.iter().map(|s| s.window.as_ref()));
     let branches = streams.into_iter().flat_map(|s| s.branches).collect();
     Stream { window, ..Stream::new(branches, Arc::clone(schema)) }
-}
-
-/// The window that all have, with the columns that all have it in.
-fn same_window<'a>(
-    windows: impl IntoIterator<Item = Option<&'a WindowColumns>>,
-) -> Option<WindowColumns> {
-    let both = |a: &BTreeSet<usize>, b: &BTreeSet<usize>| a.intersection(b).copied().collect();
-    windows
-        .into_iter()
-        .map(Option::<&WindowColumns>::cloned)
-        .reduce(|a, b| {
-            let (a, b) = (a?, b?);
-            (a.spec == b.spec).then(|| WindowColumns {
-                spec: a.spec,
-                start: both(&a.start, &b.start),
-                end: both(&a.end, &b.end),
-                time: both(&a.time, &b.time),
-                partition: Vec::new(),
-                computed_with: a.computed_with || b.computed_with,
-            })
-        })
-        .flatten()
 }
 
 pub fn unaliased(expr: &Expr) -> &Expr {
