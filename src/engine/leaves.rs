@@ -5,19 +5,23 @@ use super::error::EngineError;
 use super::rows::Rows;
 use super::sessions::{OpenSessions, Pieces, WaitingSessions};
 use super::slices::{self, ClosedSlices, OpenSlices};
+use super::watermark;
 use super::windows::{Fired, SharedSlices};
-use crate::planning::pipeline::Leaf;
+use crate::planning::pipeline::{Gathering, Leaf};
+use crate::planning::window::TimeKind;
 
 /// Where rows are folded in.
 pub enum OpenLeaf {
     Slices(OpenSlices),
     Sessions(OpenSessions),
+    AsTheyCame(Vec<Rows>),
 }
 
 /// What one worker has of the windows that fire.
 pub enum Share {
     Slices(ClosedSlices),
     Sessions(Vec<Pieces>),
+    AsTheyCame(Vec<Rows>),
 }
 
 /// Where the shares of all workers become windows.
@@ -28,18 +32,29 @@ pub enum ClosingLeaf {
 
 impl OpenLeaf {
     pub fn new(leaf: &Leaf) -> Self {
-        match leaf.sessions {
-            None => OpenLeaf::Slices(OpenSlices::default()),
-            Some(_) => OpenLeaf::Sessions(OpenSessions::default()),
+        match leaf.gathers {
+            Gathering::Slices => OpenLeaf::Slices(OpenSlices::default()),
+            Gathering::Sessions(_) => OpenLeaf::Sessions(OpenSessions::default()),
+            Gathering::AsTheyCome => OpenLeaf::AsTheyCame(Vec::new()),
         }
     }
 
     /// Takes rows and says how many were late. `fired` is the watermark up to
     /// which windows have been closed.
     pub fn fold(&mut self, leaf: &Leaf, rows: Rows, fired: i64) -> Result<u64, EngineError> {
+        // The clock makes no row late.
+        let by_clock = leaf.spec.time == TimeKind::Processing;
+        let (rows, fired) =
+            if by_clock { (rows.never_late(), watermark::MIN) } else { (rows, fired) };
         match self {
             OpenLeaf::Slices(slices) => slices.fold(leaf, rows, fired),
             OpenLeaf::Sessions(sessions) => sessions.fold(leaf, rows, fired).map(|()| 0),
+            OpenLeaf::AsTheyCame(all) => {
+                if rows.batch.num_rows() > 0 {
+                    all.push(rows);
+                }
+                Ok(0)
+            }
         }
     }
 
@@ -48,6 +63,7 @@ impl OpenLeaf {
         Ok(match self {
             OpenLeaf::Slices(slices) => Share::Slices(slices.close(leaf, watermark)),
             OpenLeaf::Sessions(sessions) => Share::Sessions(sessions.close()?),
+            OpenLeaf::AsTheyCame(all) => Share::AsTheyCame(std::mem::take(all)),
         })
     }
 
@@ -56,6 +72,7 @@ impl OpenLeaf {
         match self {
             OpenLeaf::Slices(slices) => slices.next_firing(leaf),
             OpenLeaf::Sessions(sessions) => sessions.next_firing(leaf),
+            OpenLeaf::AsTheyCame(all) => (!all.is_empty()).then_some(watermark::MIN),
         }
     }
 
@@ -64,6 +81,7 @@ impl OpenLeaf {
         match self {
             OpenLeaf::Slices(slices) => slices.len(),
             OpenLeaf::Sessions(sessions) => usize::from(!sessions.is_empty()),
+            OpenLeaf::AsTheyCame(_) => 0,
         }
     }
 }
@@ -74,15 +92,24 @@ impl Share {
         match (self, other) {
             (Share::Slices(all), Share::Slices(more)) => slices::merge(all, more)?,
             (Share::Sessions(all), Share::Sessions(more)) => all.extend(more),
-            _ => unreachable!("a leaf has slices or sessions"),
+            (Share::AsTheyCame(all), Share::AsTheyCame(more)) => all.extend(more),
+            _ => unreachable!("a leaf gathers one way"),
         }
         Ok(())
+    }
+
+    /// The rows of a leaf that gathers them as they come.
+    pub fn rows(self) -> Vec<Rows> {
+        match self {
+            Share::AsTheyCame(rows) => rows,
+            Share::Slices(_) | Share::Sessions(_) => unreachable!("a leaf gathers one way"),
+        }
     }
 }
 
 impl ClosingLeaf {
     pub fn new(leaf: &Leaf) -> Self {
-        match leaf.sessions {
+        match leaf.sessions() {
             None => ClosingLeaf::Windows(SharedSlices::default()),
             Some(_) => ClosingLeaf::Sessions(WaitingSessions::default()),
         }
@@ -102,7 +129,7 @@ impl ClosingLeaf {
             (ClosingLeaf::Sessions(sessions), Share::Sessions(pieces)) => {
                 sessions.fire(leaf, pieces, watermark)
             }
-            _ => unreachable!("a leaf has slices or sessions"),
+            _ => unreachable!("a leaf gathers one way"),
         }
     }
 

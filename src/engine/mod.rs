@@ -13,6 +13,8 @@
 
 mod error;
 mod groups;
+mod interval_join;
+mod keep_first;
 mod leaves;
 mod ops;
 mod outputs;
@@ -20,6 +22,7 @@ mod rows;
 mod scan;
 mod sessions;
 mod slices;
+mod stage;
 pub mod status;
 pub mod watermark;
 mod windows;
@@ -34,13 +37,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::clock::Clock;
 use crate::formats::MessageParts;
-use crate::planning::pipeline::{Input, Job, Leaf, ScanColumn, StageOutput, Target};
+use crate::planning::pipeline::{Input, Job, ScanColumn, StageOutput, Target};
 use crate::sources::{MetadataKey, OpenRequest, OpenSource, Split};
 pub use error::EngineError;
-use leaves::{ClosingLeaf, OpenLeaf, Share};
+use leaves::Share;
 use outputs::Outputs;
 use rows::Rows;
 use scan::Scanner;
+use stage::{Closing, StageState};
 pub use status::Status;
 use status::add;
 use watermark::ScanWatermark;
@@ -101,10 +105,6 @@ pub fn run(
 
 /// How long the loop waits for news before it looks at the clock.
 const EVENT_WAIT: Duration = Duration::from_millis(20);
-/// Between two times that sessions fire, at least and at most; in between, four
-/// times what the last one took.
-const SESSION_PAUSE_MS: i64 = 50;
-const MAX_SESSION_PAUSE_MS: i64 = 1_000;
 /// Events that may wait for the loop, per worker.
 const EVENTS_PER_WORKER: usize = 8;
 
@@ -134,27 +134,6 @@ struct WorkerHandle {
     thread: Option<JoinHandle<()>>,
     next_firing: Vec<Option<i64>>,
     open_windows: u64,
-}
-
-struct StageState {
-    /// Scans and stages whose rows reach it.
-    inputs: Vec<Input>,
-    /// Up to where its windows have been closed.
-    fired: i64,
-    /// State of the rows that come from other stages.
-    own: Vec<OpenLeaf>,
-    /// What all workers handed over and windows to come still need.
-    gathered: Vec<ClosingLeaf>,
-    closing: Option<Closing>,
-    /// Sessions are formed anew whenever some fire, so not all the time.
-    not_before_ms: i64,
-}
-
-/// A close that waits for the workers' answers.
-struct Closing {
-    watermark: i64,
-    waiting_for: usize,
-    leaves: Vec<Share>,
 }
 
 impl Engine {
@@ -290,41 +269,46 @@ impl Engine {
             }
             let reached = |input: &Input| match input {
                 Input::Scan(scan) => scans[*scan],
-                Input::Stage(before) => self.stages[*before].fired,
+                Input::Stage(before) => self.reached(*before),
             };
-            let inputs = self.stages[stage].inputs.iter();
-            let watermark = inputs.map(reached).min().unwrap_or(watermark::MAX);
+            let plan = &self.job.stages[stage];
+            let watermark = self.stages[stage].reachable(plan, reached, now);
             self.close(stage, watermark, now)?;
         }
         self.show(&scans);
         Ok(())
     }
 
-    /// Asks the workers for a stage's windows that fire, if there are any.
+    /// The watermark of the rows that a stage gives on.
+    fn reached(&self, stage: usize) -> i64 {
+        match self.stages[stage].fired {
+            watermark::MAX => watermark::MAX,
+            fired => fired.saturating_sub(self.job.stages[stage].delay_ms()),
+        }
+    }
+
+    /// Asks the workers for what a stage can work on now, if there is any.
     fn close(&mut self, stage: usize, watermark: i64, now: i64) -> Result<(), EngineError> {
         let job = Arc::clone(&self.job);
-        let leaves = &job.stages[stage].leaves;
+        let plan = &job.stages[stage];
         let state = &mut self.stages[stage];
-        let here = state.next_firing(leaves);
         let in_workers = self.workers.iter().filter_map(|w| w.next_firing[stage]).min();
-        let fires = |next: Option<i64>| next.is_some_and(|next| next <= watermark);
-        // A stage that reads nothing runs once.
-        let any =
-            fires(here) || fires(in_workers) || (leaves.is_empty() && state.fired < watermark);
-        if any && now < state.not_before_ms && watermark != watermark::MAX {
+        let in_workers = in_workers.is_some_and(|next| next <= watermark);
+        let is_due = in_workers || state.is_due(plan, watermark);
+        if is_due && state.rests(watermark, now) {
             return Ok(());
         }
         self.fired[stage].store(watermark, Ordering::Relaxed);
-        if !any {
+        if !is_due {
             state.fired = watermark;
             return Ok(());
         }
-        let own = leaves.iter().zip(&mut state.own);
+        let own = plan.leaves.iter().zip(&mut state.own);
         let own = own.map(|(leaf, open)| open.close(leaf, watermark));
-        let own = own.collect::<Result<_, _>>()?;
-        let ask = fires(in_workers) || leaves.iter().any(|leaf| leaf.sessions.is_some());
+        let leaves = own.collect::<Result<_, _>>()?;
+        let ask = in_workers || plan.takes_all();
         let waiting_for = if ask { self.workers.len() } else { 0 };
-        state.closing = Some(Closing { watermark, waiting_for, leaves: own });
+        state.closing = Some(Closing { watermark, waiting_for, leaves });
         if waiting_for == 0 {
             return self.finish_close(stage);
         }
@@ -350,19 +334,13 @@ impl Engine {
         let job = Arc::clone(&self.job);
         let plan = &job.stages[stage];
         let closing = self.stages[stage].closing.take().expect("it is closing");
-        let began = self.options.clock.now_ms();
-        let before = self.stages[stage].fired;
-        let mut inputs = Vec::with_capacity(plan.leaves.len());
-        let mut windows = 0;
-        let gathered = &mut self.stages[stage].gathered;
-        for ((leaf, share), gathered) in plan.leaves.iter().zip(closing.leaves).zip(gathered) {
-            let fired = gathered.fire(leaf, share, closing.watermark)?;
-            windows = windows.max(fired.windows);
-            add(&self.status.late_rows, fired.late);
-            inputs.push(fired.rows);
-        }
-        add(&self.status.closed_windows, windows);
-        let rows = self.runtime.block_on(plan.above.run(inputs))?;
+        let watermark = closing.watermark;
+        let state = &mut self.stages[stage];
+        let before = state.fired.saturating_sub(plan.delay_ms());
+        let worked = state.work(plan, closing, &self.runtime, &self.options.clock)?;
+        add(&self.status.closed_windows, worked.windows);
+        add(&self.status.late_rows, worked.late);
+        let rows = worked.rows;
         match &plan.output {
             StageOutput::Output(output) => self.outputs.write(*output, &rows)?,
             StageOutput::Branches(branches) => {
@@ -371,12 +349,7 @@ impl Engine {
                 }
             }
         }
-        self.stages[stage].fired = closing.watermark;
-        if plan.leaves.iter().any(|leaf| leaf.sessions.is_some()) {
-            let now = self.options.clock.now_ms();
-            let pause = (4 * (now - began)).clamp(SESSION_PAUSE_MS, MAX_SESSION_PAUSE_MS);
-            self.stages[stage].not_before_ms = now + pause;
-        }
+        self.stages[stage].fired = watermark;
         Ok(())
     }
 
@@ -466,42 +439,6 @@ impl Engine {
                 let _ = thread.join();
             }
         }
-    }
-}
-
-impl StageState {
-    fn new(job: &Job, stage: usize) -> Self {
-        let reaches =
-            |target: &Target| matches!(target, Target::Leaf { stage: s, .. } if *s == stage);
-        let branches = job.branches.iter().filter(|branch| reaches(&branch.target));
-        let mut inputs: Vec<Input> = Vec::new();
-        for branch in branches {
-            if !inputs.contains(&branch.input) {
-                inputs.push(branch.input);
-            }
-        }
-        let leaves = &job.stages[stage].leaves;
-        Self {
-            inputs,
-            fired: watermark::MIN,
-            own: leaves.iter().map(OpenLeaf::new).collect(),
-            gathered: leaves.iter().map(ClosingLeaf::new).collect(),
-            closing: None,
-            not_before_ms: i64::MIN,
-        }
-    }
-
-    /// The watermark at which the next window fires of which something is here.
-    fn next_firing(&self, leaves: &[Leaf]) -> Option<i64> {
-        let own = leaves.iter().zip(&self.own);
-        let own = own.filter_map(|(leaf, open)| open.next_firing(leaf));
-        let gathered = leaves.iter().zip(&self.gathered);
-        own.chain(gathered.filter_map(|(leaf, all)| all.next_firing(leaf))).min()
-    }
-
-    fn open_windows(&self) -> u64 {
-        let own = self.own.iter().map(OpenLeaf::len);
-        own.chain(self.gathered.iter().map(ClosingLeaf::len)).sum::<usize>() as u64
     }
 }
 

@@ -27,6 +27,16 @@ impl Rows {
         Self { batch, judged_by: None, judged_by_at_most: watermark::MIN, split: 0 }
     }
 
+    /// The same rows, late for nothing.
+    pub fn never_late(self) -> Self {
+        Self { judged_by: None, judged_by_at_most: watermark::MIN, ..self }
+    }
+
+    /// What the row at `row` is judged by.
+    pub fn judged_by(&self, row: usize) -> i64 {
+        self.judged_by.as_ref().map_or(watermark::MIN, |own| own.value(row))
+    }
+
     pub fn with_batch(self, batch: RecordBatch) -> Self {
         Self { batch, ..self }
     }

@@ -82,7 +82,7 @@ enum Content {
 }
 
 fn sessions(leaf: &Leaf) -> &Sessions {
-    leaf.sessions.as_ref().expect("only leaves with sessions come here")
+    leaf.sessions().expect("only leaves with sessions come here")
 }
 
 impl OpenSessions {
@@ -93,9 +93,7 @@ impl OpenSessions {
         }
         let least = walls(leaf, &rows.batch).min().expect("there are rows");
         self.earliest = Some(self.earliest.map_or(least, |earliest| earliest.min(least)));
-        let judged_by = |row: usize| {
-            rows.judged_by.as_ref().map_or(watermark::MIN, |own| own.value(row)).max(fired)
-        };
+        let judged_by = |row: usize| rows.judged_by(row).max(fired);
         if leaf.spec.fires_at(least) > rows.judged_by_at_most.max(fired) {
             return self.fold_in_order(leaf, &rows.batch);
         }

@@ -16,7 +16,6 @@ use arrow::datatypes::TimestampMicrosecondType;
 use super::error::EngineError;
 use super::groups::{Evaluated, Groups};
 use super::rows::Rows;
-use super::watermark;
 use crate::planning::pipeline::{AssignTo, Leaf, LeafState};
 
 /// Which windows the rows of a slice count in: those that hold it and end at
@@ -109,7 +108,7 @@ fn by_slice(
     let mut late = 0;
     let mut slices: BTreeMap<SliceId, Vec<u32>> = BTreeMap::new();
     for (row, end) in (0u32..).zip(ends.values().iter()) {
-        let own = rows.judged_by.as_ref().map_or(watermark::MIN, |own| own.value(row as usize));
+        let own = rows.judged_by(row as usize);
         match first_window(leaf, end / 1000, own.max(fired)) {
             Some(id) => slices.entry(id).or_default().push(row),
             None => late += 1,

@@ -196,6 +196,11 @@ impl ClosedPlan {
         self.physical.schema()
     }
 
+    /// The columns that input `input` is fed with.
+    pub fn input_schema(&self, input: usize) -> SchemaRef {
+        Arc::clone(self.inputs[input].schema())
+    }
+
     /// What `explain` shows.
     pub fn logical(&self) -> &LogicalPlan {
         &self.logical

@@ -3,10 +3,14 @@
 
 use std::fmt::Write as _;
 
+use datafusion::logical_expr::LogicalPlan;
+
 use super::pipeline::{
-    AggregateColumn, Branch, Input, Job, Leaf, LeafState, Op, Scan, ScanColumn, StageOutput,
-    Target,
+    AggregateColumn, AssignTo, Branch, Gathering, Input, Job, Leaf, LeafState, Op, Scan,
+    ScanColumn, StageOutput, StageWork, Target,
 };
+
+use super::window::TimeKind;
 
 /// The job as text for a person.
 pub fn explain(job: &Job) -> String {
@@ -24,8 +28,34 @@ pub fn explain(job: &Job) -> String {
         for (l, leaf) in stage.leaves.iter().enumerate() {
             leaf_lines(&mut out, l, leaf);
         }
-        let _ = writeln!(out, "  per closed window:");
-        for line in stage.above.logical().display_indent().to_string().lines() {
+        let plan = match &stage.work {
+            StageWork::Windows(above) => {
+                let _ = writeln!(out, "  per closed window:");
+                Some(above)
+            }
+            StageWork::IntervalJoin(join) => {
+                let [after, before] = join.reach_ms;
+                let _ = writeln!(
+                    out,
+                    "  interval join ({:?}): the right row at most {after} ms after the left one, \
+                     at most {before} ms before",
+                    join.join_type
+                );
+                let _ = writeln!(out, "  per batch:");
+                Some(&join.pairs)
+            }
+            StageWork::KeepFirst(first) => {
+                let keys: Vec<_> = first.keys.iter().map(ToString::to_string).collect();
+                let _ = writeln!(out, "  keeps the first row of each key: {}", keys.join(", "));
+                match first.state_ttl {
+                    Some(ttl) => writeln!(out, "  remembers a key for {ttl:?}"),
+                    None => writeln!(out, "  remembers every key"),
+                }
+                .expect("a string takes all");
+                None
+            }
+        };
+        for line in plan.iter().flat_map(|p| lines(p.logical())) {
             let _ = writeln!(out, "    {line}");
         }
         let to = match &stage.output {
@@ -44,6 +74,10 @@ pub fn explain(job: &Job) -> String {
         let _ = writeln!(out, "  columns: {}", columns.join(", "));
     }
     out
+}
+
+fn lines(plan: &LogicalPlan) -> Vec<String> {
+    plan.display_indent().to_string().lines().map(str::to_owned).collect()
 }
 
 fn scan_lines(out: &mut String, index: usize, scan: &Scan) {
@@ -114,7 +148,24 @@ fn branch_lines(out: &mut String, job: &Job, branch: &Branch) {
 }
 
 fn leaf_lines(out: &mut String, index: usize, leaf: &Leaf) {
-    let _ = writeln!(out, "  input {index}: {}, one slice a window", leaf.spec.kind);
+    if let Gathering::AsTheyCome = leaf.gathers {
+        let _ = writeln!(out, "  input {index}: rows as they come");
+        return;
+    }
+    let shares = match (leaf.assigned_to, leaf.spec.kind.slices_per_window()) {
+        _ if leaf.sessions().is_some() => "pieces that meet become sessions".to_owned(),
+        (AssignTo::Slice, 2..) => {
+            let slices = leaf.spec.kind.slices_per_window();
+            format!("up to {slices} slices a window, shared")
+        }
+        (AssignTo::Windows, 2..) => "each row in every window of its own".to_owned(),
+        _ => "one slice a window".to_owned(),
+    };
+    let clock = match leaf.spec.time {
+        TimeKind::Event => "",
+        TimeKind::Processing => ", by the machine's clock",
+    };
+    let _ = writeln!(out, "  input {index}: {}, {shares}{clock}", leaf.spec.kind);
     match &leaf.state {
         LeafState::Rows => {
             let _ = writeln!(out, "    keeps: the rows of open windows");

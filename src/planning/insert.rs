@@ -6,6 +6,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuil
 use std::sync::Arc;
 
 use super::catalog::Table;
+use super::window::TimeKind;
 use super::{cast, event_time};
 use crate::diagnostics::Diagnostic;
 use crate::sql::ast::Insert;
@@ -85,12 +86,13 @@ fn check_time_attributes(
     insert: &Insert,
     query: &LogicalPlan,
 ) -> std::result::Result<(), Diagnostic> {
-    let times = event_time::columns(query);
+    let mut times = event_time::columns(query);
+    times.retain(|_, kind| *kind == TimeKind::Event);
     if times.len() < 2 {
         return Ok(());
     }
     let names: Vec<String> =
-        times.iter().map(|i| format!("`{}`", query.schema().field(*i).name())).collect();
+        times.keys().map(|i| format!("`{}`", query.schema().field(*i).name())).collect();
     let message = format!("{} are all time attributes; a sink takes one", names.join(" and "));
     Err(Diagnostic::error(message)
         .at(insert.query.span)

@@ -11,9 +11,10 @@ use datafusion::logical_expr::Expr;
 
 use super::catalog::{RawColumn, ScanTable};
 use super::pipeline::{
-    Branch, Input, Job, NullEventTime, Op, Output, Scan, ScanColumn, ScanFormat, Stage,
-    StageOutput, Target, Watermark,
+    Branch, Gathering, Input, Job, NullEventTime, Op, Output, Scan, ScanColumn, ScanFormat,
+    Stage, StageOutput, Target, Watermark,
 };
+use super::window::TimeKind;
 use crate::sources::BoundFormat;
 
 /// A branch whose scan's columns are not settled yet.
@@ -117,7 +118,10 @@ impl JobBuilder {
             .iter()
             .filter(|(_, target)| match target {
                 Target::Leaf { stage, leaf } => {
-                    !self.stages[*stage].leaves[*leaf].spec.is_whole()
+                    let leaf = &self.stages[*stage].leaves[*leaf];
+                    let passes = matches!(leaf.gathers, Gathering::AsTheyCome);
+                    let by_watermark = leaf.spec.time == TimeKind::Event;
+                    by_watermark && (passes || !leaf.spec.is_whole())
                 }
                 Target::Output(_) => false,
             })

@@ -21,6 +21,7 @@ mod merging;
 pub mod pipeline;
 mod relation;
 mod split;
+mod time_bounds;
 mod wall_time;
 pub mod window;
 
@@ -42,7 +43,7 @@ pub use errors::plain_message;
 use functions::Session;
 use job::JobBuilder;
 use pipeline::{Job, NullEventTime, Output};
-use split::{Operator, SplitError};
+use split::{Operator, SplitError, SplitOptions};
 pub use wall_time::Zone;
 
 use crate::diagnostics::{Diagnostic, Span, Spanned};
@@ -55,6 +56,8 @@ use crate::sql::ast::{Insert, Query, Script, StatementKind};
 pub const RUNTIME_MODE: &str = "execution.runtime-mode";
 /// The session's time zone: how TIMESTAMP_LTZ looks as wall time.
 pub const TIME_ZONE: &str = "table.local-time-zone";
+/// How long a query without a window remembers a key; `0`, the default, for ever.
+pub const STATE_TTL: &str = "table.exec.state.ttl";
 pub const PIPELINE_NAME: &str = "pipeline.name";
 /// What becomes of rows whose event time is NULL: `FAIL` or `DROP`.
 pub const NULL_EVENT_TIME: &str = "table.exec.source.rowtime-null-handling";
@@ -326,14 +329,15 @@ impl<'a> Planner<'a> {
             sink,
             schema: fitted.schema,
         });
-        split::split(&optimized, output, &self.state, may_wait_for_end, &mut self.job).map_err(
-            |error| {
-                let diagnostic = self.split_error(&error, insert);
-                let at_end = bounded && matches!(error, SplitError::Refused { .. });
-                let hint = format!("or, as its input ends: SET '{RUNTIME_MODE}' = 'batch'");
-                vec![if at_end { diagnostic.hint(hint) } else { diagnostic }]
-            },
-        )
+        let state_ttl = self.settings.get(STATE_TTL).and_then(|v| parse_duration(v));
+        let state_ttl = state_ttl.filter(|ttl| !ttl.is_zero());
+        let options = SplitOptions { may_wait_for_end, state_ttl };
+        split::split(&optimized, output, &self.state, options, &mut self.job).map_err(|error| {
+            let diagnostic = self.split_error(&error, insert);
+            let at_end = bounded && matches!(error, SplitError::Refused { .. });
+            let hint = format!("or, as its input ends: SET '{RUNTIME_MODE}' = 'batch'");
+            vec![if at_end { diagnostic.hint(hint) } else { diagnostic }]
+        })
     }
 
     /// Whether inputs are read to their end before any result.

@@ -16,11 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::common::JoinType;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use super::closed_plan::ClosedPlan;
-use super::window::WindowSpec;
+use super::window::{TimeKind, WindowSpec};
 use crate::formats::DecodingFormat;
 use crate::sinks::Sink;
 use crate::sources::{MetadataKey, Source};
@@ -175,12 +176,73 @@ pub enum AssignTo {
     Slice,
 }
 
-/// Windows that close together, and the plan above them.
+/// Where rows of several workers meet.
 #[derive(Debug)]
 pub struct Stage {
     pub leaves: Vec<Leaf>,
-    pub above: ClosedPlan,
+    pub work: StageWork,
     pub output: StageOutput,
+}
+
+/// What becomes of the rows.
+#[derive(Debug)]
+pub enum StageWork {
+    /// Windows that close together run through the plan above them.
+    Windows(ClosedPlan),
+    IntervalJoin(IntervalJoin),
+    KeepFirst(KeepFirst),
+}
+
+impl Stage {
+    /// How far behind its own watermark the rows may be that it gives on, in
+    /// milliseconds.
+    pub fn delay_ms(&self) -> i64 {
+        match &self.work {
+            StageWork::IntervalJoin(join) => join.reach_ms.into_iter().fold(0, i64::max),
+            StageWork::Windows(_) | StageWork::KeepFirst(_) => 0,
+        }
+    }
+
+    /// True if the machine's clock closes its windows.
+    pub fn by_clock(&self) -> bool {
+        self.leaves.iter().any(|leaf| leaf.spec.time == TimeKind::Processing)
+    }
+
+    /// True if every worker is asked for what it has whenever something is due.
+    pub fn takes_all(&self) -> bool {
+        !matches!(self.work, StageWork::Windows(_))
+            || self.leaves.iter().any(|leaf| leaf.sessions().is_some())
+    }
+}
+
+/// A join of rows whose times lie within bounds of each other. The sides are
+/// the stage's two leaves; the right row's time minus the left row's is at
+/// most `reach_ms[0]` and at least `-reach_ms[1]`.
+#[derive(Debug)]
+pub struct IntervalJoin {
+    pub join_type: JoinType,
+    /// Index of the time column of either side.
+    pub times: [usize; 2],
+    /// For how long after a row's own time rows of the other side may match.
+    pub reach_ms: [i64; 2],
+    /// The inner join of some rows of either side. Behind a side's columns its
+    /// input and its output have two more: the row's number, and the time in
+    /// microseconds that a row of the other side must have at least, which is
+    /// what the row's own watermark still allowed.
+    pub pairs: ClosedPlan,
+    /// The join's own columns, left before right.
+    pub schema: SchemaRef,
+}
+
+/// Of all rows with the same key only the one with the least time.
+#[derive(Debug)]
+pub struct KeepFirst {
+    pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// Index of the time column.
+    pub time: usize,
+    /// How long a key is remembered by the machine's clock; `None`: for ever.
+    pub state_ttl: Option<Duration>,
+    pub schema: SchemaRef,
 }
 
 /// Where a stage's rows go.
@@ -200,11 +262,41 @@ pub struct Leaf {
     pub window_end: Option<usize>,
     /// Whether rows arrive once per window or once per slice.
     pub assigned_to: AssignTo,
-    /// For sessions: what they are told apart by.
-    pub sessions: Option<Sessions>,
+    pub gathers: Gathering,
     pub state: LeafState,
     /// What the leaf hands to the plan above.
     pub schema: SchemaRef,
+}
+
+impl Leaf {
+    /// One that hands rows over as they come.
+    pub fn passing(schema: SchemaRef) -> Self {
+        Self {
+            spec: WindowSpec::whole(),
+            window_end: None,
+            assigned_to: AssignTo::Windows,
+            gathers: Gathering::AsTheyCome,
+            state: LeafState::Rows,
+            schema,
+        }
+    }
+
+    pub fn sessions(&self) -> Option<&Sessions> {
+        match &self.gathers {
+            Gathering::Sessions(sessions) => Some(sessions),
+            Gathering::Slices | Gathering::AsTheyCome => None,
+        }
+    }
+}
+
+/// How rows wait for what becomes of them.
+#[derive(Debug)]
+pub enum Gathering {
+    /// By slice of time.
+    Slices,
+    Sessions(Sessions),
+    /// In no order, with what each is judged by.
+    AsTheyCome,
 }
 
 /// What sessions are made of.

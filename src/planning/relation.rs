@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::event_time;
 use super::wall_time::WallTime;
-use super::window::{AssignWindowNode, WindowKind, WindowSpec};
+use super::window::{AssignWindowNode, TimeKind, WindowKind, WindowSpec};
 use crate::sql::PARTITION_BY;
 
 /// A window function, its arguments by the names that Flink gives them, and
@@ -203,8 +203,8 @@ fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<Lo
         Some(columns) => known(partition_columns(columns)?, &input)?,
         None => Vec::new(),
     };
-    let wall_time = event_time_of(&input, &time_column)?;
-    let spec = WindowSpec { kind, wall_time };
+    let (time, wall_time) = time_of(&input, &time_column)?;
+    let spec = WindowSpec { kind, time, wall_time };
     let node = AssignWindowNode::try_new(input, time_column.value, partition_by, spec)?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
@@ -352,19 +352,21 @@ fn interval_ms(
 
 /// Checks that `column` is a time attribute of `input` and says whether its
 /// windows follow the local clock.
-fn event_time_of(input: &LogicalPlan, column: &Ident) -> Result<WallTime> {
+fn time_of(input: &LogicalPlan, column: &Ident) -> Result<(TimeKind, WallTime)> {
     let span = span_of(&ast::Expr::Identifier(column.clone()));
     let schema = input.schema();
     let index = index_of(column, input)?;
-    if !event_time::columns(input).contains(&index) {
+    let Some(kind) = event_time::columns(input).get(&index).copied() else {
         let message = format!("`{}` is not a time attribute", column.value);
-        let help = "declare WATERMARK FOR it in its table, and pass the column on unchanged";
+        let help = "declare WATERMARK FOR it in its table and pass the column on unchanged, \
+                    or take PROCTIME()";
         return Err(error_at(message, span, Some(help)));
-    }
-    Ok(match schema.field(index).data_type() {
+    };
+    let wall_time = match schema.field(index).data_type() {
         arrow::datatypes::DataType::Timestamp(_, Some(zone)) => {
             WallTime::Zone(Arc::clone(zone))
         }
         _ => WallTime::Plain,
-    })
+    };
+    Ok((kind, wall_time))
 }

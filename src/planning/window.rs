@@ -29,6 +29,7 @@ pub const WINDOW_TIME: &str = "window_time";
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WindowSpec {
     pub kind: WindowKind,
+    pub time: TimeKind,
     /// How wall time and instants relate.
     pub wall_time: WallTime,
 }
@@ -46,6 +47,15 @@ pub enum WindowKind {
     Session { gap_ms: i64 },
     /// All rows of an input that ends.
     Whole,
+}
+
+/// What moves time on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TimeKind {
+    /// The watermark, which rows bring along.
+    Event,
+    /// The machine's clock: PROCTIME(). No row is late.
+    Processing,
 }
 
 impl WindowKind {
@@ -177,7 +187,7 @@ impl fmt::Display for Millis {
 impl WindowSpec {
     /// One window that ends with the input.
     pub fn whole() -> Self {
-        Self { kind: WindowKind::Whole, wall_time: WallTime::Plain }
+        Self { kind: WindowKind::Whole, time: TimeKind::Event, wall_time: WallTime::Plain }
     }
 
     pub fn is_whole(&self) -> bool {

@@ -18,8 +18,8 @@ use super::{
 use crate::planning::closed_plan::ClosedRows;
 use crate::planning::event_time::passed_on;
 use crate::planning::pipeline::{
-    Aggregate, AggregateColumn, AggregateFunction, AssignTo, Expansion, Leaf, LeafState, Op,
-    Sessions,
+    Aggregate, AggregateColumn, AggregateFunction, AssignTo, Expansion, Gathering, Leaf,
+    LeafState, Op, Sessions,
 };
 use crate::planning::window::WindowSpec;
 
@@ -70,7 +70,7 @@ impl Splitter<'_> {
             spec: window.map_or_else(WindowSpec::whole, |w| w.spec.clone()),
             window_end: window.map(|w| first(&w.end)),
             assigned_to: if shared { AssignTo::Slice } else { AssignTo::Windows },
-            sessions,
+            gathers: sessions.map_or(Gathering::Slices, Gathering::Sessions),
             schema: Arc::clone(rows.schema()),
             state: LeafState::Aggregate(Aggregate {
                 keys: key_exprs,

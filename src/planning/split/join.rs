@@ -17,6 +17,9 @@ impl Splitter<'_> {
                 let (left, right) = (self.close(left)?, self.close(right)?);
                 joined(join, left, right, Some(window))
             }
+            None if self.bounds(join, &left, &right).is_some() => {
+                self.interval_join(join, left, right)
+            }
             None if self.may_wait_for_end => {
                 let (left, right) = (self.whole(left)?, self.whole(right)?);
                 joined(join, left, right, None)

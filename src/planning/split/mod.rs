@@ -9,11 +9,14 @@
 //! waits for the end of them all.
 
 mod aggregate;
+mod interval_join;
 mod join;
+mod keep_first;
 mod window_columns;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -24,9 +27,11 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use super::catalog::ScanSource;
 use super::closed_plan::{ClosedPlan, ClosedRows};
+use super::event_time::passed_on;
 use super::job::{JobBuilder, PartialBranch, PartialInput};
 use super::pipeline::{
-    AssignTo, AssignWindow, Leaf, LeafState, Op, Sessions, Stage, StageOutput, Target,
+    AssignTo, AssignWindow, Gathering, Leaf, LeafState, Op, Sessions, Stage, StageOutput,
+    StageWork, Target,
 };
 use super::window::{AssignWindowNode, EventTimeNode, WindowKind, WindowSpec};
 use window_columns::{WindowColumns, same_window};
@@ -65,6 +70,8 @@ struct Stream {
     branches: Vec<PartialBranch>,
     schema: DFSchemaRef,
     window: Option<WindowColumns>,
+    /// Columns that the watermark speaks of.
+    times: BTreeSet<usize>,
     /// Present while the rows' sessions are not known yet.
     session: Option<Box<OpenSession>>,
 }
@@ -111,17 +118,16 @@ pub fn is_bounded(plan: &LogicalPlan) -> Result<bool> {
     Ok(bounded)
 }
 
-/// Splits `plan` into `job`, its rows going to output `output`. With
-/// `may_wait_for_end` an operator without a window waits for the end of its
-/// inputs; else it is refused.
+/// Splits `plan` into `job`, its rows going to output `output`.
 pub fn split(
     plan: &LogicalPlan,
     output: usize,
     state: &SessionState,
-    may_wait_for_end: bool,
+    options: SplitOptions,
     job: &mut JobBuilder,
 ) -> Result<()> {
-    let mut splitter = Splitter { state, may_wait_for_end, job };
+    let SplitOptions { may_wait_for_end, state_ttl } = options;
+    let mut splitter = Splitter { state, may_wait_for_end, state_ttl, job };
     match splitter.settled(plan)? {
         Rel::Stream(stream) => {
             for branch in stream.branches {
@@ -135,9 +141,20 @@ pub fn split(
     Ok(())
 }
 
+/// What a script's settings say about the split.
+#[derive(Debug, Clone, Copy)]
+pub struct SplitOptions {
+    /// An operator without a window waits for the end of its inputs; else it is
+    /// refused.
+    pub may_wait_for_end: bool,
+    /// `table.exec.state.ttl`.
+    pub state_ttl: Option<Duration>,
+}
+
 struct Splitter<'a> {
     state: &'a SessionState,
     may_wait_for_end: bool,
+    state_ttl: Option<Duration>,
     job: &'a mut JobBuilder,
 }
 
@@ -157,7 +174,12 @@ impl Splitter<'_> {
             LogicalPlan::Extension(extension) => {
                 let node = extension.node.as_any();
                 if let Some(node) = node.downcast_ref::<EventTimeNode>() {
-                    self.plan(&node.input)
+                    let mut rel = self.plan(&node.input)?;
+                    if let Rel::Stream(stream) = &mut rel {
+                        let time = stream.schema.index_of_column_by_name(None, &node.column);
+                        stream.times.extend(time);
+                    }
+                    Ok(rel)
                 } else if let Some(node) = node.downcast_ref::<AssignWindowNode>() {
                     self.assign_window(node)
                 } else {
@@ -241,6 +263,9 @@ impl Splitter<'_> {
     }
 
     fn filter(&mut self, plan: &LogicalPlan, filter: &logical::Filter) -> Result<Rel> {
+        if let Some(kept) = self.keep_first(filter)? {
+            return Ok(kept);
+        }
         match self.plan(&filter.input)? {
             Rel::Stream(mut stream) => {
                 stream.put_on(plan);
@@ -276,6 +301,11 @@ impl Splitter<'_> {
                     window.note(&projection.expr, &stream.schema);
                     *window = window.through(&projection.expr, &stream.schema);
                 }
+                let passes = |i: &usize| {
+                    let at = passed_on(&projection.expr[*i], &stream.schema);
+                    at.is_some_and(|at| stream.times.contains(&at))
+                };
+                stream.times = (0..projection.expr.len()).filter(passes).collect();
                 stream.put_on(plan);
                 stream.schema = Arc::clone(&projection.schema);
                 Ok(Rel::Stream(stream))
@@ -312,6 +342,7 @@ impl Splitter<'_> {
             })
         });
         stream.schema = Arc::clone(schema);
+        stream.times.insert(width + 2);
         let window = WindowColumns {
             spec: node.spec.clone(),
             start: [width].into(),
@@ -345,9 +376,26 @@ impl Splitter<'_> {
     /// Ends a stage; its rows flow again.
     fn next_stage(&mut self, closed: Closed) -> Result<Stream> {
         let schema = Arc::clone(closed.plan.schema());
+        let times = closed.times();
         let stage = self.seal(closed, StageOutput::Branches(Vec::new()))?;
+        Ok(Stream { times, ..Self::from_stage(stage, schema) })
+    }
+
+    fn from_stage(stage: usize, schema: DFSchemaRef) -> Stream {
         let branch = PartialBranch { input: PartialInput::Stage(stage), ops: Vec::new() };
-        Ok(Stream::new(vec![branch], schema))
+        Stream::new(vec![branch], schema)
+    }
+
+    /// `rel` as rows that flow.
+    fn flowing(&mut self, rel: Rel) -> Result<Stream> {
+        match rel {
+            Rel::Closed(closed) => self.next_stage(*closed),
+            Rel::Stream(stream) if stream.session.is_some() => {
+                let closed = self.rows_leaf(stream)?;
+                self.next_stage(closed)
+            }
+            Rel::Stream(stream) => Ok(stream),
+        }
     }
 
     fn seal(&mut self, closed: Closed, output: StageOutput) -> Result<usize> {
@@ -360,13 +408,19 @@ impl Splitter<'_> {
             inputs.push(partial.rows);
         }
         let above = ClosedPlan::try_new(closed.plan, inputs, self.state)?;
-        let stage = self.job.add_stage(Stage { leaves, above, output });
+        let work = StageWork::Windows(above);
+        Ok(self.add_stage(Stage { leaves, work, output }, branches))
+    }
+
+    /// Adds a stage whose leaves are fed by `branches`.
+    fn add_stage(&mut self, stage: Stage, branches: Vec<Vec<PartialBranch>>) -> usize {
+        let stage = self.job.add_stage(stage);
         for (leaf, branches) in branches.into_iter().enumerate() {
             for branch in branches {
                 self.job.add_branch(branch, Target::Leaf { stage, leaf });
             }
         }
-        Ok(stage)
+        stage
     }
 
     fn aggregate(&mut self, plan: &LogicalPlan, aggregate: &logical::Aggregate) -> Result<Rel> {
@@ -484,12 +538,7 @@ impl Splitter<'_> {
     fn whole(&mut self, rel: Rel) -> Result<Closed> {
         let stream = match rel {
             Rel::Closed(closed) if closed.window.is_none() => return Ok(*closed),
-            Rel::Closed(closed) => self.next_stage(*closed)?,
-            Rel::Stream(stream) if stream.session.is_some() => {
-                let closed = self.rows_leaf(stream)?;
-                self.next_stage(closed)?
-            }
-            Rel::Stream(stream) => stream,
+            rel => self.flowing(rel)?,
         };
         Self::keep_rows(stream.branches, &stream.schema, None, None)
     }
@@ -542,7 +591,7 @@ impl Splitter<'_> {
             spec: window.as_ref().map_or_else(WindowSpec::whole, |w| w.spec.clone()),
             window_end: window.as_ref().map(|w| first(&w.end)),
             assigned_to: if sessions.is_some() { AssignTo::Slice } else { AssignTo::Windows },
-            sessions,
+            gathers: sessions.map_or(Gathering::Slices, Gathering::Sessions),
             state: LeafState::Rows,
             schema: Arc::clone(rows.schema()),
         };
@@ -561,7 +610,7 @@ impl Rel {
 
 impl Stream {
     fn new(branches: Vec<PartialBranch>, schema: DFSchemaRef) -> Self {
-        Self { branches, schema, window: None, session: None }
+        Self { branches, schema, window: None, times: BTreeSet::new(), session: None }
     }
 
     /// Remembers `node` for when the sessions of its rows are known.
@@ -597,8 +646,10 @@ fn above(
 
 fn union_streams(streams: Vec<Stream>, schema: &DFSchemaRef) -> Stream {
     let window = same_window(streams.iter().map(|s| s.window.as_ref()));
+    let times = streams.iter().map(|s| s.times.clone()).reduce(|a, b| &a & &b);
     let branches = streams.into_iter().flat_map(|s| s.branches).collect();
-    Stream { window, ..Stream::new(branches, Arc::clone(schema)) }
+    let times = times.unwrap_or_default();
+    Stream { window, times, ..Stream::new(branches, Arc::clone(schema)) }
 }
 
 pub fn unaliased(expr: &Expr) -> &Expr {

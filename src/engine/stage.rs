@@ -1,0 +1,187 @@
+//! A stage while it runs: how far it has come, and what it keeps of the rows
+//! that reached it.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use tokio::runtime::Runtime;
+
+use super::error::EngineError;
+use super::interval_join::JoinedRows;
+use super::keep_first::FirstRows;
+use super::leaves::{ClosingLeaf, OpenLeaf, Share};
+use super::watermark;
+use crate::clock::Clock;
+use crate::planning::pipeline::{Input, Job, Leaf, Stage, StageWork, Target};
+
+pub struct StageState {
+    /// Scans and stages whose rows reach it.
+    pub inputs: Vec<Input>,
+    /// Up to where its windows have been closed.
+    pub fired: i64,
+    /// State of the rows that come from other stages.
+    pub own: Vec<OpenLeaf>,
+    pub closing: Option<Closing>,
+    work: Work,
+    /// Some work costs as much as there is state, so it is not done all the time.
+    not_before_ms: i64,
+}
+
+/// A close that waits for the workers' answers.
+pub struct Closing {
+    pub watermark: i64,
+    pub waiting_for: usize,
+    pub leaves: Vec<Share>,
+}
+
+enum Work {
+    /// What windows to come still need of what was handed over.
+    Windows(Vec<ClosingLeaf>),
+    IntervalJoin(JoinedRows),
+    KeepFirst(FirstRows),
+}
+
+/// What a stage gives when time moves on.
+#[derive(Default)]
+pub struct Worked {
+    pub rows: Vec<RecordBatch>,
+    pub windows: u64,
+    pub late: u64,
+}
+
+/// Between two times that a stage which takes all rows works, at least and at
+/// most; in between, four times what the last one took.
+const PAUSE_MS: i64 = 50;
+const MAX_PAUSE_MS: i64 = 1_000;
+
+impl StageState {
+    pub fn new(job: &Job, stage: usize) -> Self {
+        let reaches =
+            |target: &Target| matches!(target, Target::Leaf { stage: s, .. } if *s == stage);
+        let branches = job.branches.iter().filter(|branch| reaches(&branch.target));
+        let mut inputs: Vec<Input> = Vec::new();
+        for branch in branches {
+            if !inputs.contains(&branch.input) {
+                inputs.push(branch.input);
+            }
+        }
+        let plan = &job.stages[stage];
+        let work = match &plan.work {
+            StageWork::Windows(_) => {
+                Work::Windows(plan.leaves.iter().map(ClosingLeaf::new).collect())
+            }
+            StageWork::IntervalJoin(_) => Work::IntervalJoin(JoinedRows::default()),
+            StageWork::KeepFirst(first) => Work::KeepFirst(FirstRows::new(first)),
+        };
+        Self {
+            inputs,
+            fired: watermark::MIN,
+            own: plan.leaves.iter().map(OpenLeaf::new).collect(),
+            closing: None,
+            work,
+            not_before_ms: i64::MIN,
+        }
+    }
+
+    /// The watermark that the stage can be brought to: the least of its inputs,
+    /// or the clock's time, which every row that comes is at or after.
+    pub fn reachable(&self, plan: &Stage, reached: impl Fn(&Input) -> i64, now_ms: i64) -> i64 {
+        let least = self.inputs.iter().map(reached).min().unwrap_or(watermark::MAX);
+        if plan.by_clock() && least != watermark::MAX { now_ms - 1 } else { least }
+    }
+
+    /// Whether there is something to do here at `watermark`, if not in the workers.
+    pub fn is_due(&self, plan: &Stage, watermark: i64) -> bool {
+        // A stage that reads nothing runs once.
+        if plan.leaves.is_empty() {
+            return self.fired < watermark;
+        }
+        self.next_firing(&plan.leaves).is_some_and(|next| next <= watermark)
+    }
+
+    /// Whether it should wait before it works again.
+    pub fn rests(&self, watermark: i64, now_ms: i64) -> bool {
+        now_ms < self.not_before_ms && watermark != watermark::MAX
+    }
+
+    /// The watermark at which something is due of what is here.
+    fn next_firing(&self, leaves: &[Leaf]) -> Option<i64> {
+        let own = leaves.iter().zip(&self.own);
+        let own = own.filter_map(|(leaf, open)| open.next_firing(leaf)).min();
+        let kept = match &self.work {
+            Work::Windows(all) => {
+                let all = leaves.iter().zip(all);
+                all.filter_map(|(leaf, kept)| kept.next_firing(leaf)).min()
+            }
+            Work::IntervalJoin(rows) => rows.next_firing(),
+            Work::KeepFirst(rows) => rows.next_firing(),
+        };
+        own.into_iter().chain(kept).min()
+    }
+
+    /// Works on what all have handed over.
+    pub fn work(
+        &mut self,
+        plan: &Stage,
+        closing: Closing,
+        runtime: &Runtime,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Worked, EngineError> {
+        let began = clock.now_ms();
+        let worked = self.work_on(plan, closing, runtime, began)?;
+        if plan.takes_all() {
+            let now = clock.now_ms();
+            self.not_before_ms = now + (4 * (now - began)).clamp(PAUSE_MS, MAX_PAUSE_MS);
+        }
+        Ok(worked)
+    }
+
+    fn work_on(
+        &mut self,
+        plan: &Stage,
+        closing: Closing,
+        runtime: &Runtime,
+        now_ms: i64,
+    ) -> Result<Worked, EngineError> {
+        let mut worked = Worked::default();
+        let watermark = closing.watermark;
+        let shares = closing.leaves.into_iter();
+        match (&mut self.work, &plan.work) {
+            (Work::Windows(all), StageWork::Windows(above)) => {
+                let mut inputs = Vec::with_capacity(plan.leaves.len());
+                for ((leaf, share), kept) in plan.leaves.iter().zip(shares).zip(all) {
+                    let fired = kept.fire(leaf, share, watermark)?;
+                    worked.windows = worked.windows.max(fired.windows);
+                    worked.late += fired.late;
+                    inputs.push(fired.rows);
+                }
+                let nothing = inputs.iter().all(Vec::is_empty);
+                let runs_on_nothing =
+                    plan.leaves.is_empty() || plan.leaves.iter().any(|l| l.spec.is_whole());
+                if !nothing || runs_on_nothing {
+                    worked.rows = runtime.block_on(above.run(inputs))?;
+                }
+            }
+            (Work::IntervalJoin(rows), StageWork::IntervalJoin(join)) => {
+                let sides: Vec<_> = shares.map(Share::rows).collect();
+                let sides: [_; 2] = sides.try_into().expect("a join has two sides");
+                worked.rows = rows.join(join, sides, watermark, runtime)?;
+            }
+            (Work::KeepFirst(rows), StageWork::KeepFirst(first)) => {
+                let new = shares.flat_map(Share::rows).collect();
+                (worked.rows, worked.late) = rows.keep(first, new, watermark, now_ms)?;
+            }
+            _ => unreachable!("a stage's state is made for its work"),
+        }
+        Ok(worked)
+    }
+
+    pub fn open_windows(&self) -> u64 {
+        let own = self.own.iter().map(OpenLeaf::len).sum::<usize>();
+        let kept = match &self.work {
+            Work::Windows(all) => all.iter().map(ClosingLeaf::len).sum::<usize>(),
+            Work::IntervalJoin(_) | Work::KeepFirst(_) => 0,
+        };
+        (own + kept) as u64
+    }
+}
