@@ -7,6 +7,7 @@ mod cases;
 mod commands;
 mod kafka;
 mod produce;
+mod row_by_row;
 mod s3;
 mod same_log;
 mod settings;

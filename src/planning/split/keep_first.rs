@@ -16,6 +16,8 @@ use crate::planning::pipeline::{KeepFirst, Leaf, Stage, StageOutput, StageWork};
 /// What makes a filter over a row number keep the first row.
 struct First<'a> {
     over: &'a logical::Window,
+    /// What leaves columns out in between.
+    projection: Option<&'a logical::Projection>,
     keys: &'a [Expr],
     order: &'a Expr,
     /// What else the filter asks.
@@ -64,6 +66,9 @@ impl Splitter<'_> {
             schema: Arc::clone(&schema),
         });
         kept.schema = Arc::clone(&first.over.schema);
+        if let Some(projection) = first.projection {
+            kept = self.project_stream(kept, projection)?;
+        }
         match &first.others {
             Some(others) => self.filter_stream(kept, others).map(Some),
             None => Ok(Some(Rel::Stream(kept))),
@@ -72,7 +77,14 @@ impl Splitter<'_> {
 }
 
 fn first_of(filter: &logical::Filter) -> Option<First<'_>> {
-    let LogicalPlan::Window(over) = filter.input.as_ref() else { return None };
+    let (over, projection) = match filter.input.as_ref() {
+        LogicalPlan::Window(over) => (over, None),
+        LogicalPlan::Projection(projection) => match projection.input.as_ref() {
+            LogicalPlan::Window(over) => (over, Some(projection)),
+            _ => return None,
+        },
+        _ => return None,
+    };
     let [expr] = over.window_expr.as_slice() else { return None };
     let Expr::WindowFunction(function) = unaliased(expr) else { return None };
     let params = &function.params;
@@ -81,7 +93,11 @@ fn first_of(filter: &logical::Filter) -> Option<First<'_>> {
         return None;
     }
     let number = over.schema.fields().len() - 1;
-    let is_number = |expr: &Expr| passed_on(expr, &over.schema) == Some(number);
+    let is_number = |expr: &Expr| match projection {
+        None => passed_on(expr, &over.schema) == Some(number),
+        Some(p) => passed_on(expr, &p.schema)
+            .is_some_and(|i| passed_on(&p.expr[i], &over.schema) == Some(number)),
+    };
     let (ones, others): (Vec<&Expr>, Vec<&Expr>) = split_conjunction(&filter.predicate)
         .into_iter()
         .partition(|condition| asks_for_one(condition, &is_number));
@@ -89,7 +105,7 @@ fn first_of(filter: &logical::Filter) -> Option<First<'_>> {
         return None;
     }
     let others = conjunction(others.into_iter().cloned());
-    Some(First { over, keys: &params.partition_by, order: &order.expr, others })
+    Some(First { over, projection, keys: &params.partition_by, order: &order.expr, others })
 }
 
 /// `rn = 1`, `rn <= 1`, `rn < 2`, either way round.

@@ -291,30 +291,38 @@ impl Splitter<'_> {
     ) -> Result<Rel> {
         match self.plan(&projection.input)? {
             Rel::Stream(mut stream) => {
-                let exprs = self.physical_all(&projection.expr, &stream.schema)?;
-                let schema = arrow_schema(&projection.schema);
-                Self::push(&mut stream, || Op::Project {
-                    exprs: exprs.clone(),
-                    schema: Arc::clone(&schema),
-                });
-                if let Some(window) = &mut stream.window {
-                    window.note(&projection.expr, &stream.schema);
-                    *window = window.through(&projection.expr, &stream.schema);
-                }
-                let passes = |i: &usize| {
-                    let at = passed_on(&projection.expr[*i], &stream.schema);
-                    at.is_some_and(|at| stream.times.contains(&at))
-                };
-                stream.times = (0..projection.expr.len()).filter(passes).collect();
                 stream.put_on(plan);
-                stream.schema = Arc::clone(&projection.schema);
-                Ok(Rel::Stream(stream))
+                self.project_stream(stream, projection).map(Rel::Stream)
             }
             Rel::Closed(closed) => {
                 let input = Arc::clone(closed.plan.schema());
                 above(plan, *closed, |window| window.through(&projection.expr, &input))
             }
         }
+    }
+
+    fn project_stream(
+        &mut self,
+        mut stream: Stream,
+        projection: &logical::Projection,
+    ) -> Result<Stream> {
+        let exprs = self.physical_all(&projection.expr, &stream.schema)?;
+        let schema = arrow_schema(&projection.schema);
+        Self::push(&mut stream, || Op::Project {
+            exprs: exprs.clone(),
+            schema: Arc::clone(&schema),
+        });
+        if let Some(window) = &mut stream.window {
+            window.note(&projection.expr, &stream.schema);
+            *window = window.through(&projection.expr, &stream.schema);
+        }
+        let passes = |i: &usize| {
+            let at = passed_on(&projection.expr[*i], &stream.schema);
+            at.is_some_and(|at| stream.times.contains(&at))
+        };
+        stream.times = (0..projection.expr.len()).filter(passes).collect();
+        stream.schema = Arc::clone(&projection.schema);
+        Ok(stream)
     }
 
     fn assign_window(&mut self, node: &AssignWindowNode) -> Result<Rel> {
