@@ -195,6 +195,13 @@ pub fn states_of_rows(
     accumulators.states()
 }
 
+/// What the functions say of no rows at all.
+pub fn values_of_nothing(aggregate: &Aggregate) -> Result<Vec<ArrayRef>, EngineError> {
+    let value =
+        |f: &AggregateFunction| Ok(f.function.create_accumulator()?.evaluate()?.to_array()?);
+    aggregate.functions.iter().map(value).collect()
+}
+
 fn accumulator(
     function: &AggregateFunction,
 ) -> Result<Box<dyn GroupsAccumulator>, EngineError> {

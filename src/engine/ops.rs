@@ -7,13 +7,13 @@ use arrow::array::{
     TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::buffer::NullBuffer;
-use arrow::compute::{concat_batches, prep_null_mask_filter};
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::compute::{concat_batches, nullif, prep_null_mask_filter, take};
+use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::error::EngineError;
 use super::rows::Rows;
-use crate::planning::pipeline::{AssignTo, AssignWindow, Expansion, Op};
+use crate::planning::pipeline::{AssignTo, AssignWindow, Expansion, Op, Unnest};
 use crate::planning::window::WindowSpec;
 
 /// Runs `ops` over `rows`; stops early once no row is left.
@@ -31,6 +31,7 @@ pub fn apply(ops: &[Op], mut rows: Rows) -> Result<Rows, EngineError> {
                 rows.with_batch(batch)
             }
             Op::AssignWindow(assign) => assign_window(assign, rows)?,
+            Op::Unnest(unnest) => unnested(unnest, &rows)?,
             Op::Expand { sets, schema } => expand(sets, schema, &rows)?,
         };
     }
@@ -194,6 +195,56 @@ pub fn window_times(
     };
     let times: Vec<i64> = ends.values().iter().map(time).collect();
     TimestampMicrosecondArray::new(times.into(), ends.nulls().cloned())
+}
+
+fn unnested(unnest: &Unnest, rows: &Rows) -> Result<Rows, EngineError> {
+    let lists = evaluate(&unnest.list, &rows.batch)?;
+    let (offsets, elements): (&[i32], ArrayRef) = match lists.data_type() {
+        DataType::Map(..) => {
+            let maps = lists.as_map();
+            (maps.value_offsets(), Arc::new(maps.entries().clone()))
+        }
+        _ => {
+            let lists = lists.as_list::<i32>();
+            (lists.value_offsets(), Arc::clone(lists.values()))
+        }
+    };
+    let mut indexes = Vec::new();
+    let mut picked: Vec<Option<u32>> = Vec::new();
+    for (row, bounds) in (0u32..).zip(offsets.windows(2)) {
+        let is_null = lists.is_null(row as usize);
+        let range =
+            if is_null { 0..0 } else { bounds[0].cast_unsigned()..bounds[1].cast_unsigned() };
+        if range.is_empty() && unnest.outer {
+            indexes.push(row);
+            picked.push(None);
+        }
+        indexes.extend(std::iter::repeat_n(row, range.len()));
+        picked.extend(range.map(Some));
+    }
+    let rows = rows.take(&UInt32Array::from(indexes))?;
+    let elements = take(&elements, &UInt32Array::from(picked), None)?;
+    let mut columns = rows.batch.columns().to_vec();
+    match elements.as_struct_opt() {
+        Some(row) => {
+            let (_, fields, nulls) = row.clone().into_parts();
+            for field in fields {
+                columns.push(match &nulls {
+                    Some(nulls) => with_nulls(&field, nulls)?,
+                    None => field,
+                });
+            }
+        }
+        None => columns.push(elements),
+    }
+    let batch = batch(&fitting(&unnest.schema, &columns), columns, rows.batch.num_rows())?;
+    Ok(rows.with_batch(batch))
+}
+
+/// A field of a struct: NULL where the struct is.
+fn with_nulls(field: &ArrayRef, nulls: &NullBuffer) -> Result<ArrayRef, EngineError> {
+    let is_null = BooleanArray::new(!nulls.inner(), None);
+    Ok(nullif(field, &is_null)?)
 }
 
 fn expand(sets: &[Expansion], schema: &SchemaRef, rows: &Rows) -> Result<Rows, EngineError> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 
 use super::error::EngineError;
-use super::groups::{Groups, Partial};
+use super::groups::{Groups, Partial, values_of_nothing};
 use super::ops::batch;
 use super::slices::{ClosedSlices, Slice};
 use super::watermark;
@@ -72,7 +72,9 @@ impl SharedSlices {
             self.done = Some(i64::MAX);
             // One row even of nothing, where there is no key.
             if closed.is_empty() && aggregate.keys.is_empty() {
-                fired.add(window(leaf, aggregate, Groups::new(aggregate)?, i64::MAX)?);
+                let values = values_of_nothing(aggregate)?;
+                let bounds = std::array::from_fn(|_| vec![0].into());
+                fired.add(aggregate_rows(leaf, aggregate, &[], &values, &bounds, 1)?);
             }
         }
         if alone {

@@ -14,6 +14,7 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan};
 
 use super::time_bounds;
+use super::unnest::UnnestNode;
 use super::window::{AssignWindowNode, EventTimeNode, TimeKind};
 
 /// The time attributes among the columns of a plan, by index.
@@ -35,6 +36,8 @@ pub fn columns(plan: &LogicalPlan) -> TimeColumns {
                 let mut found = columns(&node.input);
                 found.insert(node.input.schema().fields().len() + 2, node.spec.time);
                 found
+            } else if let Some(node) = node.downcast_ref::<UnnestNode>() {
+                columns(&node.input)
             } else {
                 TimeColumns::new()
             }

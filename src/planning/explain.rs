@@ -138,6 +138,7 @@ fn branch_lines(out: &mut String, job: &Job, branch: &Branch) {
                 let input = assign.schema.field(assign.time_column).name();
                 format!("assign {} on {input}", assign.spec.kind)
             }
+            Op::Unnest(unnest) => format!("a row for each element of {}", unnest.list),
             Op::Expand { sets, .. } => format!("repeat for {} grouping sets", sets.len()),
         };
         let _ = writeln!(out, "  {line}");

@@ -22,6 +22,7 @@ pub mod pipeline;
 mod relation;
 mod split;
 mod time_bounds;
+mod unnest;
 mod wall_time;
 pub mod window;
 
@@ -261,10 +262,14 @@ impl<'a> Planner<'a> {
         let context = PlanContext {
             catalog: &self.catalog,
             state: &self.state,
-            relation_planners: vec![Arc::new(relation::WindowFunctions)],
+            relation_planners: vec![
+                Arc::new(relation::WindowFunctions),
+                Arc::new(unnest::Unnests),
+            ],
             type_planner: Arc::new(FlinkTypes { time_zone: self.time_zone() }),
         };
         let mut ast = query.ast.clone();
+        unnest::rewrite(&mut *ast);
         group_window::rewrite(&mut ast);
         functions::syntax::rewrite(&mut *ast)
             .map_err(|message| vec![Diagnostic::error(message).at(query.span)])?;

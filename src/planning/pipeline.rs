@@ -143,12 +143,23 @@ pub enum Op {
     /// Appends window_start, window_end and window_time: a row for each of its
     /// windows, or one for its slice.
     AssignWindow(AssignWindow),
+    Unnest(Unnest),
     /// Repeats each row once per grouping set: a set is, for each column,
     /// whether it is kept or made NULL. The set's number is appended.
     Expand {
         sets: Vec<Expansion>,
         schema: SchemaRef,
     },
+}
+
+/// Repeats each row once per element of an array or map, whose columns are
+/// appended.
+#[derive(Debug)]
+pub struct Unnest {
+    pub list: Arc<dyn PhysicalExpr>,
+    /// Whether a row without an element stays, with NULLs.
+    pub outer: bool,
+    pub schema: SchemaRef,
 }
 
 /// One grouping set: the expressions of the output row.

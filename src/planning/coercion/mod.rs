@@ -18,7 +18,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 
 use super::cast;
 
@@ -44,7 +44,11 @@ pub fn typed_plan(plan: LogicalPlan, time_zone: &str) -> Result<LogicalPlan> {
             let name = names.save(&expr);
             Ok(typed(expr, &schema, time_zone)?.update_data(|expr| name.restore(expr)))
         })?;
-        rewritten.map_data(LogicalPlan::recompute_schema)
+        rewritten.map_data(|plan| match plan {
+            // Its types follow from its literals.
+            LogicalPlan::Values(values) => LogicalPlanBuilder::values(values.values)?.build(),
+            plan => plan.recompute_schema(),
+        })
     })
     .map(|t| t.data)
 }

@@ -31,8 +31,9 @@ use super::event_time::passed_on;
 use super::job::{JobBuilder, PartialBranch, PartialInput};
 use super::pipeline::{
     AssignTo, AssignWindow, Gathering, Leaf, LeafState, Op, Sessions, Stage, StageOutput,
-    StageWork, Target,
+    StageWork, Target, Unnest,
 };
+use super::unnest::UnnestNode;
 use super::window::{AssignWindowNode, EventTimeNode, WindowKind, WindowSpec};
 use window_columns::{WindowColumns, same_window};
 
@@ -182,6 +183,8 @@ impl Splitter<'_> {
                     Ok(rel)
                 } else if let Some(node) = node.downcast_ref::<AssignWindowNode>() {
                     self.assign_window(node)
+                } else if let Some(node) = node.downcast_ref::<UnnestNode>() {
+                    self.unnest(node)
                 } else {
                     refused(
                         Operator::Query,
@@ -371,6 +374,23 @@ impl Splitter<'_> {
         Ok(Rel::Stream(stream))
     }
 
+    fn unnest(&mut self, node: &UnnestNode) -> Result<Rel> {
+        let input = self.plan(&node.input)?;
+        let mut stream = self.flowing(input)?;
+        let list = self.physical(&node.list, &stream.schema)?;
+        let schema = logical::UserDefinedLogicalNodeCore::schema(node);
+        let arrow = arrow_schema(schema);
+        Self::push(&mut stream, || {
+            Op::Unnest(Unnest {
+                list: Arc::clone(&list),
+                outer: node.outer,
+                schema: Arc::clone(&arrow),
+            })
+        });
+        stream.schema = Arc::clone(schema);
+        Ok(Rel::Stream(stream))
+    }
+
     /// `plan` with the sessions of its rows known.
     fn settled(&mut self, plan: &LogicalPlan) -> Result<Rel> {
         match self.plan(plan)? {
@@ -553,15 +573,17 @@ impl Splitter<'_> {
 
     /// Keeps the rows themselves until their window closes.
     fn rows_leaf(&mut self, mut stream: Stream) -> Result<Closed> {
-        let Some(window) = stream.window.filter(|w| !w.end.is_empty()) else {
-            return refused(
-                Operator::Query,
-                "this needs a window",
-                "read TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' MINUTE))",
-            );
-        };
         let Some(session) = stream.session.take() else {
-            return Self::keep_rows(stream.branches, &stream.schema, Some(window), None);
+            return match stream.window.filter(|w| !w.end.is_empty()) {
+                Some(window) => {
+                    Self::keep_rows(stream.branches, &stream.schema, Some(window), None)
+                }
+                None => refused(
+                    Operator::Query,
+                    "this needs a window",
+                    "read TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' MINUTE))",
+                ),
+            };
         };
         let schema = &session.schema;
         let columns = session.window.partition.iter().map(first);
@@ -584,7 +606,7 @@ impl Splitter<'_> {
         for node in &session.nodes {
             closed.plan = node.with_new_exprs(node.expressions(), vec![closed.plan])?;
         }
-        closed.window = Some(window);
+        closed.window = stream.window;
         Ok(closed)
     }
 

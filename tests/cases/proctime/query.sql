@@ -1,0 +1,3 @@
+CREATE TABLE o (k STRING, v INT, p AS PROCTIME()) WITH ('connector'='kafka','topic'='o','properties.bootstrap.servers'='localhost:9092','scan.startup.mode'='earliest-offset','scan.bounded.mode'='latest-offset','format'='json');
+CREATE TABLE res (k STRING, v INT) WITH ('connector'='filesystem','path'='out/res','format'='parquet');
+INSERT INTO res SELECT k, SUM(v) FROM TABLE(TUMBLE(TABLE o, DESCRIPTOR(p), INTERVAL '30' DAY)) GROUP BY k, window_start, window_end;

@@ -1,0 +1,5 @@
+CREATE TABLE o (
+  k STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND
+) WITH ('connector'='kafka','topic'='o','properties.bootstrap.servers'='localhost:9092','scan.startup.mode'='earliest-offset','scan.bounded.mode'='latest-offset','format'='json');
+CREATE TABLE res (k STRING, v INT, window_start TIMESTAMP(3), window_end TIMESTAMP(3)) WITH ('connector'='filesystem','path'='out/res','format'='parquet');
+INSERT INTO res SELECT k, v, window_start, window_end FROM TABLE(SESSION(TABLE o PARTITION BY k, DESCRIPTOR(ts), INTERVAL '5' SECOND)) WHERE v <> 3;
