@@ -1,47 +1,63 @@
 //! Golden cases: a query, the messages it reads, and the rows it must write.
 //!
-//! A case is a folder that a person can read and a reviewer can diff:
+//! A case is a folder that a person can read and a reviewer can diff. Those of
+//! `queries/x.sql` are the folders in `queries/cases/x`.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `query.sql` | the script |
+//! | `query.sql` | the script, where the case is not of a query beside `cases` |
 //! | `input/TOPIC.PARTITION.jsonl`, `.csv`, `.txt` | the messages of one partition, one payload a line, in offset order; the line `<tombstone>` is a message without a value; the timestamp is the line's number in milliseconds |
-//! | `expected.csv`, `expected.TABLE.csv` | the rows of the sink, in any order |
-//! | `expected.error` | the script is refused or fails |
+//! | `input/TOPIC.PARTITION.messages.jsonl` | the same where keys, headers, timestamps, or bytes that are no line of text matter: `{"timestamp":0,"key":"k","headers":[["h","v"]],"value":"…"}`, where a text may be `{"base64":"…"}` |
+//! | `arrival` | an order of arrival with pauses, for idle timeouts; without it, messages come in several orders that must all give the same rows |
+//! | `expected.csv`, `expected.TABLE.csv` | the rows of a sink, in any order |
+//! | `expected.toml` | `late_rows`, `undecodable`: how many are left out |
+//! | `expected.error` | the script is refused or fails, and says this |
+//! | `NOTE` | for a person: what the case is about, and where its rows are from |
 //!
 //! A case runs on the real planner, engine and sinks; only the broker is
-//! replaced by [`crate::sources::replay`]. It needs no network.
+//! replaced by [`crate::sources::replay`]. It needs no network and sees no
+//! environment: `${VAR:-default}` is its default, `${VAR}` the text `VAR`.
 
-mod compare;
+mod arrival;
+mod bless;
+mod check;
+mod connectors;
+mod difference;
+mod expected;
+mod find;
+mod input;
+mod read_back;
+mod rows;
 mod run;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::sources::replay::{Message, Partitions};
-pub use run::{Variation, Written, rows, run};
+use crate::sources::replay::{Partitions, Step};
+pub use bless::bless;
+pub use check::{Failure, Fault, Found, Verdict, check, run};
+pub use difference::{Difference, Ink, Line};
+pub use expected::{Counts, Expected};
+pub use find::{Found as FoundCases, find, find_all};
+pub use input::text_of as input_text;
+pub use run::{Refusal, VARIATIONS, Variation, Written, rows, scratch};
 
 /// A case as it is on disk.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Case {
     pub folder: PathBuf,
+    /// The file of the script.
+    pub query: PathBuf,
     pub script: String,
     /// By topic.
     pub input: BTreeMap<String, Arc<Partitions>>,
+    /// Empty: in any order.
+    pub arrival: Vec<Step>,
     pub expected: Expected,
 }
 
-#[derive(Debug)]
-pub enum Expected {
-    /// The text of the expected file, by sink table; the key is empty where the
-    /// script has one sink.
-    Rows(BTreeMap<String, String>),
-    /// The script must be refused or fail.
-    Error,
-}
-
-/// Why a case did not pass.
+/// Why a case could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
     #[error("{path}: {source}")]
@@ -50,53 +66,44 @@ pub enum CaseError {
         #[source]
         source: std::io::Error,
     },
+    /// The case's own files are wrong.
     #[error("{0}")]
     Format(String),
-    #[error("the script was refused or failed:\n{0}")]
-    Failed(String),
-    #[error("an error was expected, but the script ran")]
-    NotRefused,
-    #[error("table `{table}` has other rows than expected:\n{difference}")]
-    Rows { table: String, difference: String },
+    /// What was written cannot be read.
+    #[error("reading back {path}: {reason}")]
+    Unreadable { path: String, reason: String },
+    #[error("{}", .0.text)]
+    Refused(Refusal),
+    /// The case did not pass; [`run`] alone says so.
+    #[error("{0}")]
+    Differs(String),
+    /// It was told to stop.
+    #[error("stopped")]
+    Stopped,
 }
 
 impl Case {
     pub fn load(folder: &Path) -> Result<Case, CaseError> {
-        let script = read(&folder.join("query.sql"))?;
-        let mut input: BTreeMap<String, Partitions> = BTreeMap::new();
-        for path in files(&folder.join("input"))? {
-            let (topic, partition) = topic_of(&path)?;
-            input.entry(topic).or_default().insert(partition, messages(&read(&path)?));
-        }
-        let input = input.into_iter().map(|(topic, p)| (topic, Arc::new(p))).collect();
-        let expected = expected(folder)?;
-        Ok(Case { folder: folder.to_owned(), script, input, expected })
+        let query = find::script_of(folder).ok_or_else(|| {
+            let hint = "a case holds a query.sql, or lies in cases/x/NAME beside its x.sql";
+            CaseError::Format(format!("{}: {hint}", folder.display()))
+        })?;
+        let script = read(&query)?;
+        let input = input::load(&folder.join("input"))?;
+        let input = input.into_iter().map(|(topic, all)| (topic, Arc::new(all))).collect();
+        let arrival = folder.join("arrival");
+        let arrival = if arrival.is_file() {
+            arrival::parse(&arrival, &read(&arrival)?, &input)?
+        } else {
+            Vec::new()
+        };
+        let expected = Expected::load(folder)?;
+        Ok(Case { folder: folder.to_owned(), query, script, input, arrival, expected })
     }
 
     pub fn name(&self) -> String {
         self.folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
     }
-}
-
-/// Every folder below `root` that holds a `query.sql`, sorted.
-pub fn find(root: &Path) -> Result<Vec<PathBuf>, CaseError> {
-    let mut found = Vec::new();
-    let mut open = vec![root.to_owned()];
-    while let Some(folder) = open.pop() {
-        if folder.join("query.sql").is_file() {
-            found.push(folder);
-            continue;
-        }
-        let entries = std::fs::read_dir(&folder).map_err(|e| io(&folder, e))?;
-        for entry in entries {
-            let path = entry.map_err(|e| io(&folder, e))?.path();
-            if path.is_dir() {
-                open.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 fn io(path: &Path, source: std::io::Error) -> CaseError {
@@ -107,51 +114,17 @@ fn read(path: &Path) -> Result<String, CaseError> {
     std::fs::read_to_string(path).map_err(|e| io(path, e))
 }
 
+/// What is in a folder, sorted; nothing if there is no such folder.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, CaseError> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
+    if folder.is_dir() { sorted(folder) } else { Ok(Vec::new()) }
+}
+
+/// What is in a folder, sorted.
+fn sorted(folder: &Path) -> Result<Vec<PathBuf>, CaseError> {
     let entries = std::fs::read_dir(folder).map_err(|e| io(folder, e))?;
     let mut files = entries
         .map(|entry| entry.map(|e| e.path()).map_err(|e| io(folder, e)))
         .collect::<Result<Vec<_>, _>>()?;
     files.sort();
     Ok(files)
-}
-
-/// `TOPIC.PARTITION.extension`.
-fn topic_of(path: &Path) -> Result<(String, i32), CaseError> {
-    let wrong =
-        || CaseError::Format(format!("{}: name it TOPIC.PARTITION.ext", path.display()));
-    let stem = path.file_stem().and_then(|s| s.to_str()).ok_or_else(wrong)?;
-    let (topic, partition) = stem.rsplit_once('.').ok_or_else(wrong)?;
-    Ok((topic.to_owned(), partition.parse().map_err(|_| wrong())?))
-}
-
-fn messages(text: &str) -> Vec<Message> {
-    let line = |(i, line): (i64, &str)| Message {
-        payload: (line != "<tombstone>").then(|| line.as_bytes().to_vec()),
-        key: None,
-        timestamp_ms: i,
-    };
-    (0..).zip(text.lines()).map(line).collect()
-}
-
-fn expected(folder: &Path) -> Result<Expected, CaseError> {
-    if folder.join("expected.error").is_file() {
-        return Ok(Expected::Error);
-    }
-    let mut tables = BTreeMap::new();
-    for path in files(folder)? {
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        if let Some(table) = name.strip_prefix("expected").and_then(|n| n.strip_suffix(".csv"))
-        {
-            tables.insert(table.trim_start_matches('.').to_owned(), read(&path)?);
-        }
-    }
-    if tables.is_empty() {
-        let message = format!("{}: no expected.csv and no expected.error", folder.display());
-        return Err(CaseError::Format(message));
-    }
-    Ok(Expected::Rows(tables))
 }

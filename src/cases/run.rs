@@ -1,24 +1,21 @@
-//! Runs one case, one way.
+//! Runs a case: its script is planned once and then run in several ways.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use arrow::datatypes::SchemaRef;
 
-use super::compare::difference;
-use super::{Case, CaseError, Expected};
-use crate::clock::SystemClock;
+use super::connectors::{CaseConnectors, Landed};
+use super::{Case, CaseError, io};
+use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::diagnostics::{Diagnostic, SourceFile};
-use crate::engine::{self, RunOptions, Status, StopSignal};
-use crate::options::Options;
-use crate::planning::catalog::Connectors;
-use crate::sinks::{self, Sink, SinkTable};
-use crate::sources::replay::{Partitions, Replay};
-use crate::sources::{self, BoundSource, SourceTable};
+use crate::engine::{self, Ended, EngineError, RunOptions, Status, StopSignal};
+use crate::planning::pipeline::Job;
+use crate::sources::replay::{Arrival, NextOrder, Order};
 
 /// One of the ways to run a case, all of which must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,123 +26,196 @@ pub struct Variation {
     pub seed: u64,
 }
 
-/// Runs `case` in `scratch`, an empty folder, and compares.
-pub fn run(case: &Case, variation: Variation, scratch: &Path) -> Result<(), CaseError> {
-    match (rows(case, variation, scratch), &case.expected) {
-        (Err(CaseError::Failed(_)), Expected::Error) => Ok(()),
-        (Err(error), _) => Err(error),
-        (Ok(_), Expected::Error) => Err(CaseError::NotRefused),
-        (Ok(written), Expected::Rows(expected)) => compare(expected, &written.tables),
+/// All at once, one message at a time, and several workers in another order.
+pub const VARIATIONS: [Variation; 3] = [
+    Variation { workers: 1, batch_size: 8192, seed: 1 },
+    Variation { workers: 1, batch_size: 1, seed: 2 },
+    Variation { workers: 3, batch_size: 2, seed: 3 },
+];
+
+impl std::fmt::Display for Variation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plural = |n: usize| if n == 1 { "" } else { "s" };
+        let (workers, batch) = (self.workers, self.batch_size);
+        write!(
+            f,
+            "{workers} worker{}, batches of {batch} message{}, seed {}",
+            plural(workers),
+            plural(batch),
+            self.seed
+        )
     }
 }
 
-fn compare(
-    expected: &BTreeMap<String, String>,
-    tables: &BTreeMap<String, Vec<RecordBatch>>,
-) -> Result<(), CaseError> {
-    for (table, rows) in expected {
-        let found = if table.is_empty() { tables.values().next() } else { tables.get(table) };
-        let found = found.map_or(&[][..], Vec::as_slice);
-        if let Some(difference) = difference(rows, found) {
-            return Err(CaseError::Rows { table: table.clone(), difference });
-        }
-    }
-    Ok(())
+/// Why a script was not run to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub text: String,
+    /// The line of the script that it is about, from 1.
+    pub line: Option<usize>,
 }
 
-/// What a case's script wrote.
-#[derive(Debug)]
+/// What a run wrote.
+#[derive(Debug, Clone)]
 pub struct Written {
     /// By sink table.
     pub tables: BTreeMap<String, Vec<RecordBatch>>,
     pub late_rows: u64,
+    pub undecodable: u64,
 }
 
-/// Runs the case's script and reads back what it wrote.
-pub fn rows(case: &Case, variation: Variation, scratch: &Path) -> Result<Written, CaseError> {
-    let file = SourceFile {
-        name: case.folder.join("query.sql").display().to_string().into(),
-        text: case.script.as_str().into(),
-    };
-    let refused = |errors: Vec<Diagnostic>| {
-        CaseError::Failed(errors.iter().map(|e| e.render(&file)).collect())
-    };
-    let script = crate::sql::parse(&file, &|_| None).map_err(refused)?;
-    let connectors = CaseConnectors {
-        input: case.input.clone(),
-        scratch: scratch.to_owned(),
-        seed: variation.seed,
-    };
-    let planned = crate::planning::plan(&script, BTreeMap::new(), Rc::new(connectors))
-        .map_err(refused)?;
-    let tables: Vec<String> =
-        planned.job.outputs.iter().map(|output| output.table.clone()).collect();
-    let options = RunOptions {
-        workers: variation.workers,
-        batch_size: variation.batch_size,
-        publish_interval: None,
-        clock: Arc::new(SystemClock),
-        run_id: "case".to_owned(),
-    };
-    let status = Arc::new(Status::default());
-    engine::run(planned.job, &options, &status, &StopSignal::default())
-        .map_err(|e| CaseError::Failed(e.to_string()))?;
-    let tables = tables
-        .into_iter()
-        .map(|table| {
-            let rows = read_back(&scratch.join(&table))?;
-            Ok((table, rows))
-        })
-        .collect::<Result<_, CaseError>>()?;
-    Ok(Written { tables, late_rows: status.late_rows.load(Ordering::Relaxed) })
+/// A sink table of a case.
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub schema: SchemaRef,
+    landed: Landed,
 }
 
-/// The case's topics in place of Kafka, a scratch folder in place of the lake.
-struct CaseConnectors {
-    input: BTreeMap<String, Arc<Partitions>>,
-    scratch: PathBuf,
-    seed: u64,
-}
-
-impl Connectors for CaseConnectors {
-    fn source(
-        &self,
-        table: &SourceTable<'_>,
-        options: Options,
-    ) -> Result<BoundSource, Vec<Diagnostic>> {
-        let topic = options.clone().take("topic").map(|t| t.value).unwrap_or_default();
-        let mut bound = sources::bind(table, options)?;
-        let none = || Arc::new(Partitions::from([(0, Vec::new())]));
-        let partitions = self.input.get(&topic).cloned().unwrap_or_else(none);
-        bound.source = Arc::new(Replay::new(&topic, partitions, self.seed));
-        bound.idle_timeout = None;
-        Ok(bound)
+impl Table {
+    /// True if nothing of it can be compared.
+    pub fn keeps_nothing(&self) -> bool {
+        matches!(self.landed, Landed::Nothing)
     }
 
-    fn sink(
-        &self,
-        table: &SinkTable<'_>,
-        options: Options,
-    ) -> Result<Arc<dyn Sink>, Vec<Diagnostic>> {
-        let path = self.scratch.join(table.name).display().to_string();
-        sinks::bind(table, options.with("path", path))
+    /// True if what was written cannot tell a null from an empty text.
+    pub fn empty_is_null(&self) -> bool {
+        matches!(&self.landed, Landed::Files(files) if files.empty_is_null())
     }
-}
 
-/// Every row of the Parquet files below `folder`.
-fn read_back(folder: &Path) -> Result<Vec<RecordBatch>, CaseError> {
-    let failed = |path: &Path, error: String| {
-        CaseError::Failed(format!("reading back {}: {error}", path.display()))
-    };
-    let mut batches = Vec::new();
-    for path in super::files(folder)? {
-        let file = std::fs::File::open(&path).map_err(|e| super::io(&path, e))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(ParquetRecordBatchReaderBuilder::build)
-            .map_err(|e| failed(&path, e.to_string()))?;
-        for batch in reader {
-            batches.push(batch.map_err(|e| failed(&path, e.to_string()))?);
+    pub fn columns(&self) -> Vec<String> {
+        self.schema.fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    /// Reads what a run wrote, and makes room for the next one's.
+    fn take(&self) -> Result<Vec<RecordBatch>, CaseError> {
+        match &self.landed {
+            Landed::Files(files) => {
+                let rows = files.read()?;
+                if files.folder.is_dir() {
+                    std::fs::remove_dir_all(&files.folder).map_err(|e| io(&files.folder, e))?;
+                }
+                Ok(rows)
+            }
+            Landed::Memory(capture) => Ok(capture.take()),
+            Landed::Nothing => Ok(Vec::new()),
         }
     }
-    Ok(batches)
+}
+
+/// A case that can be run.
+pub struct Prepared<'a> {
+    case: &'a Case,
+    job: Arc<Job>,
+    order: Arc<NextOrder>,
+    pub tables: BTreeMap<String, Table>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Plans the script, to write below `scratch`, an empty folder.
+    ///
+    /// # Errors
+    /// [`CaseError::Refused`] if the script is.
+    pub fn new(case: &'a Case, scratch: &Path) -> Result<Self, CaseError> {
+        let file = SourceFile {
+            name: case.query.display().to_string().into(),
+            text: case.script.as_str().into(),
+        };
+        let refused = |errors: Vec<Diagnostic>| refused(&errors, &file);
+        let env = |name: &str| placeholder(&case.script, name);
+        let script = crate::sql::parse(&file, &env).map_err(refused)?;
+        let order = Arc::new(NextOrder::default());
+        let connectors = Rc::new(CaseConnectors::new(&case.input, &order, scratch));
+        let planned = crate::planning::plan(
+            &script,
+            BTreeMap::new(),
+            Rc::clone(&connectors) as Rc<dyn crate::planning::catalog::Connectors>,
+        );
+        let mut job = planned.map_err(refused)?.job;
+        if let Some(message) = connectors.unread() {
+            return Err(CaseError::Format(format!("{}: {message}", case.folder.display())));
+        }
+        if case.arrival.is_empty() {
+            // Nothing is meant to be idle, however slow the machine.
+            job.scans.iter_mut().for_each(|scan| scan.idle_timeout = None);
+        }
+        let landed = connectors.landed.borrow();
+        let outputs = job.outputs.iter();
+        let tables = outputs.map(|output| {
+            let landed = landed.get(&output.table).cloned().unwrap_or(Landed::Nothing);
+            (output.table.clone(), Table { schema: Arc::clone(&output.schema), landed })
+        });
+        let tables = tables.collect();
+        Ok(Self { case, job: Arc::new(job), order, tables })
+    }
+
+    /// Runs the script once.
+    pub fn run(&self, variation: Variation, stop: &StopSignal) -> Result<Written, CaseError> {
+        let clock = self.arrange(variation.seed);
+        let options = RunOptions {
+            workers: variation.workers,
+            batch_size: variation.batch_size,
+            publish_interval: None,
+            clock,
+            run_id: "case".to_owned(),
+        };
+        let status = Arc::new(Status::default());
+        let ended = engine::run(Arc::clone(&self.job), &options, &status, stop);
+        let tables = self.tables.iter();
+        let tables = tables.map(|(name, table)| Ok((name.clone(), table.take()?)));
+        let tables = tables.collect::<Result<_, CaseError>>()?;
+        match ended {
+            Err(error) => Err(CaseError::Refused(failed(&error))),
+            Ok(Ended::Stopped) => Err(CaseError::Stopped),
+            Ok(Ended::Finished) => Ok(Written {
+                tables,
+                late_rows: status.late_rows.load(Ordering::Relaxed),
+                undecodable: status.decode_errors.load(Ordering::Relaxed),
+            }),
+        }
+    }
+
+    /// Sets the order in which the next run's messages come; gives its clock.
+    fn arrange(&self, seed: u64) -> Arc<dyn Clock> {
+        if self.case.arrival.is_empty() {
+            self.order.set(Order::Mixed(seed));
+            return Arc::new(SystemClock);
+        }
+        let clock = Arc::new(ManualClock::at(SystemClock.now_ms()));
+        let steps = self.case.arrival.clone();
+        let arrival = Arrival::new(steps, Arc::clone(&clock));
+        self.order.set(Order::Arranged(Arc::new(arrival)));
+        clock
+    }
+}
+
+/// The value of an environment variable: its own name where the script gives it
+/// no default.
+fn placeholder(script: &str, name: &str) -> Option<String> {
+    script.contains(&format!("${{{name}}}")).then(|| name.to_owned())
+}
+
+fn refused(errors: &[Diagnostic], file: &SourceFile) -> CaseError {
+    let texts: Vec<String> = errors.iter().map(|e| e.render(file)).collect();
+    let span = errors.iter().find_map(|e| e.span);
+    let line = span.map(|span| 1 + file.text[..span.start].matches('\n').count());
+    CaseError::Refused(Refusal { text: texts.join("\n"), line })
+}
+
+fn failed(error: &EngineError) -> Refusal {
+    Refusal { text: format!("error: {error}"), line: None }
+}
+
+/// Runs the case's script once, in `scratch`, and reads back what it wrote.
+pub fn rows(case: &Case, variation: Variation, scratch: &Path) -> Result<Written, CaseError> {
+    Prepared::new(case, scratch)?.run(variation, &StopSignal::default())
+}
+
+/// A folder for what cases write: in memory where the system has such a place,
+/// because files are synced one by one.
+pub fn scratch() -> Result<tempfile::TempDir, CaseError> {
+    const IN_MEMORY: &str = "/dev/shm";
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("turnstile-case-");
+    let memory = builder.tempdir_in(IN_MEMORY);
+    memory.or_else(|_| builder.tempdir()).map_err(|e| io(Path::new("a temporary folder"), e))
 }

@@ -88,14 +88,15 @@ pub enum Ended {
     Stopped,
 }
 
-/// Runs a job until its input ends or `stop` is set.
+/// Runs a job until its input ends or `stop` is set. One that is shared can be
+/// run again: a run leaves nothing in it.
 pub fn run(
-    job: Job,
+    job: impl Into<Arc<Job>>,
     options: &RunOptions,
     status: &Arc<Status>,
     stop: &StopSignal,
 ) -> Result<Ended, EngineError> {
-    let mut engine = Engine::start(Arc::new(job), options, Arc::clone(status))?;
+    let mut engine = Engine::start(job.into(), options, Arc::clone(status))?;
     let ended = engine.run(stop);
     engine.shut_down();
     let ended = ended?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
 use super::error::EngineError;
 use super::leaves::{OpenLeaf, Share};
@@ -153,7 +153,10 @@ impl Worker {
         let mut splits = Vec::new();
         let wait = POLL_WAIT / u32::try_from(self.readers.len().max(1)).unwrap_or(1);
         if self.readers.is_empty() {
-            std::thread::park_timeout(wait);
+            // Nothing to read: the only news are commands.
+            let mut news = Select::new();
+            news.recv(&self.commands);
+            let _ = news.ready_timeout(wait);
         }
         let mut readers = std::mem::take(&mut self.readers);
         let result =

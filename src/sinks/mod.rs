@@ -15,6 +15,7 @@ use crate::options::Options;
 use crate::types::Column;
 
 mod blackhole;
+pub mod capture;
 mod filesystem;
 mod print;
 mod value_text;
