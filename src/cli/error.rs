@@ -14,6 +14,9 @@ pub enum CliError {
     /// A fault of turnstile's own.
     #[error("error: {0}\nhint: this is a fault of turnstile; please report it")]
     Bug(String),
+    /// The command has said what is wrong.
+    #[error("")]
+    Reported { code: u8 },
 }
 
 impl CliError {
@@ -22,6 +25,7 @@ impl CliError {
             CliError::Author(_) => 1,
             CliError::World(_) => 2,
             CliError::Bug(_) => 3,
+            CliError::Reported { code } => *code,
         }
     }
 

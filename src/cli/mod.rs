@@ -8,6 +8,7 @@ mod demo;
 mod error;
 mod explain;
 mod logging;
+mod preview;
 mod produce;
 mod progress;
 mod run;
@@ -15,6 +16,7 @@ mod screen;
 mod script;
 mod settings;
 mod signals;
+mod test;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -42,6 +44,8 @@ enum Command {
     Run(run::Args),
     Check(check::Args),
     Explain(explain::Args),
+    Test(test::Args),
+    Preview(preview::Args),
     #[command(subcommand)]
     Produce(produce::Command),
 }
@@ -53,6 +57,8 @@ impl Command {
             Command::Run(args) => run::execute(args),
             Command::Check(args) => check::execute(args),
             Command::Explain(args) => explain::execute(args),
+            Command::Test(args) => test::execute(args),
+            Command::Preview(args) => preview::execute(args),
             Command::Produce(command) => produce::execute(command),
         }
     }
@@ -74,7 +80,9 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(error.to_string().trim_end());
+            if !matches!(error, CliError::Reported { .. }) {
+                say(error.to_string().trim_end());
+            }
             ExitCode::from(error.code())
         }
     }
@@ -84,7 +92,10 @@ pub fn main() -> ExitCode {
 fn refuse(usage: &clap::Error) -> ExitCode {
     // Nobody is left to tell when the output is closed.
     let _ = usage.print();
-    ExitCode::from(u8::from(usage.use_stderr()))
+    // Where 1 means that a case failed, a mistake must be something else.
+    let command = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let mistake = if command.as_deref() == Some("test") { 2 } else { 1 };
+    ExitCode::from(if usage.use_stderr() { mistake } else { 0 })
 }
 
 #[cfg(test)]

@@ -7,23 +7,25 @@ use std::rc::Rc;
 use super::settings::{Settings, check_script};
 use super::{CliError, say};
 use crate::diagnostics::SourceFile;
-use crate::planning::catalog::RealConnectors;
+use crate::planning::catalog::{Connectors, RealConnectors};
 use crate::planning::{self, Planned};
 use crate::sql::ast::StatementKind;
 
 /// Plans the file; warnings are said, errors come back all at once.
 pub fn plan(path: &Path, settings: &Settings) -> Result<Planned, CliError> {
-    plan_with_env(path, settings, &|name| std::env::var(name).ok())
+    plan_with(path, settings, Rc::new(RealConnectors))
 }
 
-pub fn plan_with_env(
+/// The same with other sources or sinks.
+pub fn plan_with(
     path: &Path,
     settings: &Settings,
-    env: &dyn Fn(&str) -> Option<String>,
+    connectors: Rc<dyn Connectors>,
 ) -> Result<Planned, CliError> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| CliError::Author(format!("error: {}: {e}", path.display())))?;
-    plan_text(&path.display().to_string(), &text, settings, env)
+    let file = SourceFile { name: path.display().to_string().into(), text: text.into() };
+    plan_source(&file, settings, &|name| std::env::var(name).ok(), connectors)
 }
 
 pub fn plan_text(
@@ -33,8 +35,17 @@ pub fn plan_text(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Planned, CliError> {
     let file = SourceFile { name: name.into(), text: text.into() };
-    let mut script = crate::sql::parse(&file, env)
-        .map_err(|errors| CliError::diagnostics(&errors, &file))?;
+    plan_source(&file, settings, env, Rc::new(RealConnectors))
+}
+
+fn plan_source(
+    file: &SourceFile,
+    settings: &Settings,
+    env: &dyn Fn(&str) -> Option<String>,
+    connectors: Rc<dyn Connectors>,
+) -> Result<Planned, CliError> {
+    let mut script =
+        crate::sql::parse(file, env).map_err(|errors| CliError::diagnostics(&errors, file))?;
     let sets = script.statements.iter().filter_map(|statement| match &statement.kind {
         StatementKind::Set { key, value } => {
             Some((key.value.clone(), value.value.clone(), value.span))
@@ -49,18 +60,18 @@ pub fn plan_text(
     });
     let mut before: BTreeMap<String, String> = settings.before.clone();
     before.extend(settings.flags.clone());
-    let planned = planning::plan(&script, before, Rc::new(RealConnectors));
+    let planned = planning::plan(&script, before, connectors);
     let planned = match planned {
         Ok(planned) if errors.is_empty() => planned,
-        Ok(_) => return Err(CliError::diagnostics(&errors, &file)),
+        Ok(_) => return Err(CliError::diagnostics(&errors, file)),
         Err(mut more) => {
             more.extend(errors);
             more.sort_by_key(|e| e.span);
-            return Err(CliError::diagnostics(&more, &file));
+            return Err(CliError::diagnostics(&more, file));
         }
     };
     for warning in warnings.iter().chain(&planned.warnings) {
-        say(warning.render(&file).trim_end());
+        say(warning.render(file).trim_end());
     }
     Ok(planned)
 }

@@ -5,7 +5,9 @@
 
 mod cases;
 mod commands;
+mod golden;
 mod kafka;
+mod preview;
 mod produce;
 mod row_by_row;
 mod s3;
