@@ -23,7 +23,12 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
             Ok(planned) => {
                 let inserts = planned.job.outputs.len();
                 let plural = if inserts == 1 { "" } else { "s" };
-                answer(&format!("{}: ok, {inserts} INSERT{plural}\n", file.display()))?;
+                let explained = match planned.explained.len() {
+                    0 => String::new(),
+                    count => format!(", {count} EXPLAIN"),
+                };
+                let file = file.display();
+                answer(&format!("{file}: ok, {inserts} INSERT{plural}{explained}\n"))?;
             }
             Err(error) => failures.push(error.to_string()),
         }

@@ -19,5 +19,8 @@ pub struct Args {
 pub fn execute(args: &Args) -> Result<(), CliError> {
     let settings = Settings::load(&args.settings)?;
     let planned = script::plan(&args.file, &settings)?;
-    answer(&explain(&planned.job))
+    for explained in &planned.explained {
+        answer(explained)?;
+    }
+    if planned.job.outputs.is_empty() { Ok(()) } else { answer(&explain(&planned.job)) }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::progress::{Progress, short};
 use super::settings::{RunSettings, SettingFlags, Settings, apply_log_level};
 use super::signals::stop_on_signals;
-use super::{CliError, say, script};
+use super::{CliError, answer, say, script};
 use crate::clock::{Clock as _, SystemClock};
 use crate::engine::{self, Ended, RunOptions, Status, StopSignal};
 use crate::planning::Planned;
@@ -27,6 +27,12 @@ pub struct Args {
 pub fn execute(args: &Args) -> Result<(), CliError> {
     let settings = Settings::load(&args.settings)?;
     let planned = script::plan(&args.file, &settings)?;
+    for explained in &planned.explained {
+        answer(explained)?;
+    }
+    if planned.job.outputs.is_empty() {
+        return Ok(());
+    }
     introduce(&planned.job);
     let stop = StopSignal::default();
     stop_on_signals(&stop)?;

@@ -78,6 +78,8 @@ pub fn null_event_time(value: &str) -> Option<NullEventTime> {
 #[derive(Debug)]
 pub struct Planned {
     pub job: Job,
+    /// What the script's EXPLAIN statements show, in order.
+    pub explained: Vec<String>,
     /// The settings as the script left them.
     pub settings: BTreeMap<String, String>,
     pub warnings: Vec<Diagnostic>,
@@ -109,6 +111,7 @@ struct Planner<'a> {
     state: Rc<SessionState>,
     catalog: Catalog,
     job: JobBuilder,
+    explained: Vec<String>,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
@@ -137,6 +140,7 @@ impl<'a> Planner<'a> {
             state,
             catalog: Catalog::default(),
             job: JobBuilder::default(),
+            explained: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
         };
@@ -195,10 +199,16 @@ impl<'a> Planner<'a> {
                     self.errors.push(Diagnostic::error(message).at(name.span));
                 }
             }
-            StatementKind::Insert(inserts) => {
-                for insert in inserts {
-                    if let Err(errors) = self.insert(insert) {
-                        self.errors.extend(errors);
+            StatementKind::Insert(inserts) => self.inserts(inserts),
+            StatementKind::Explain(inserts) => {
+                // A job of its own, which is not run.
+                let running = std::mem::take(&mut self.job);
+                self.inserts(inserts);
+                let explained = std::mem::replace(&mut self.job, running);
+                if self.errors.is_empty() {
+                    match self.finished(explained) {
+                        Ok(job) => self.explained.push(explain::explain(&job)),
+                        Err(errors) => self.errors.extend(errors),
                     }
                 }
             }
@@ -207,6 +217,14 @@ impl<'a> Planner<'a> {
                     "write INSERT INTO a table; one WITH ('connector' = 'print') shows them",
                 ),
             ),
+        }
+    }
+
+    fn inserts(&mut self, inserts: &[Insert]) {
+        for insert in inserts {
+            if let Err(errors) = self.insert(insert) {
+                self.errors.extend(errors);
+            }
         }
     }
 
@@ -403,13 +421,26 @@ impl<'a> Planner<'a> {
         if !self.errors.is_empty() {
             return Err(self.errors);
         }
+        let job = std::mem::take(&mut self.job);
+        let job = self.finished(job)?;
+        if job.outputs.is_empty() && self.explained.is_empty() {
+            return Err(vec![
+                Diagnostic::error("the file has no INSERT, so there is nothing to run")
+                    .hint("write INSERT INTO a sink table SELECT … FROM a source table"),
+            ]);
+        }
+        let (settings, warnings) = (self.settings, self.warnings);
+        Ok(Planned { job, explained: self.explained, settings, warnings })
+    }
+
+    /// The job of what has been planned.
+    fn finished(&self, job: JobBuilder) -> Result<Job, Vec<Diagnostic>> {
         let time_zone = self.time_zone();
         let name = self.settings.get(PIPELINE_NAME).cloned().unwrap_or_else(|| {
             let file = std::path::Path::new(self.script.file.name.as_ref());
             file.file_stem().map_or("turnstile".into(), |s| s.to_string_lossy().into_owned())
         });
         let batch = self.batch();
-        let job = std::mem::take(&mut self.job);
         let catalog = &self.catalog;
         let table = |name: &str| -> Arc<ScanTable> {
             catalog.scan_named(name).expect("a table that is read has been bound")
@@ -425,13 +456,7 @@ impl<'a> Planner<'a> {
             // Zero turns it off, in either place.
             scan.idle_timeout = scan.idle_timeout.or(idle_timeout).filter(|t| !t.is_zero());
         }
-        if job.outputs.is_empty() {
-            return Err(vec![
-                Diagnostic::error("the file has no INSERT, so there is nothing to run")
-                    .hint("write INSERT INTO a sink table SELECT … FROM a source table"),
-            ]);
-        }
-        Ok(Planned { job, settings: self.settings, warnings: self.warnings })
+        Ok(job)
     }
 }
 

@@ -32,6 +32,8 @@ pub enum StatementKind {
     /// Several inserts that run as one job: `EXECUTE STATEMENT SET BEGIN … END`,
     /// or one alone.
     Insert(Vec<Insert>),
+    /// `EXPLAIN` of the same: shown, not run.
+    Explain(Vec<Insert>),
     /// `SET 'key' = 'value'`.
     Set {
         key: Spanned<String>,

@@ -12,7 +12,7 @@ const STATEMENTS: &[(&[&str], &str)] = &[
     (&["SHOW"], LOOK),
     (&["DESCRIBE"], LOOK),
     (&["DESC"], LOOK),
-    (&["EXPLAIN"], "run `turnstile explain` on the script"),
+    (&["EXPLAIN"], "write EXPLAIN INSERT INTO …; it has no other details"),
     (&["ALTER"], "write what it is to be in the CREATE statement"),
     (&["ADD", "JAR"], JAR),
     (&["REMOVE", "JAR"], JAR),

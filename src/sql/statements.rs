@@ -63,6 +63,25 @@ impl<'a> Statements<'a> {
     /// A statement, and the place it ends at.
     fn statement(&mut self, piece: &'a [Tok]) -> Parsed<(StatementKind, Span)> {
         let mut cursor = Cursor::new(piece);
+        if cursor.take_words(&["EXPLAIN", "PLAN", "FOR"])
+            || (cursor.are_words(&["EXPLAIN", "INSERT"])
+                || cursor.are_words(&["EXPLAIN", "STATEMENT"])
+                || cursor.are_words(&["EXPLAIN", "EXECUTE"]))
+                && cursor.take_words(&["EXPLAIN"])
+        {
+            // Flink writes EXPLAIN STATEMENT SET, and EXECUTE only to run it.
+            cursor.take_words(&["EXECUTE"]);
+            if cursor.take_words(&["STATEMENT", "SET"]) {
+                cursor.expect_words(&["BEGIN"]).map_err(|d| vec![d])?;
+                let (kind, end) = self.statement_set(piece, cursor.rest())?;
+                let StatementKind::Insert(inserts) = kind else {
+                    unreachable!("a statement set holds INSERTs")
+                };
+                return Ok((StatementKind::Explain(inserts), end));
+            }
+            let inserts = vec![insert(cursor)?];
+            return Ok((StatementKind::Explain(inserts), extent(piece, Span::default())));
+        }
         if cursor.take_words(&["EXECUTE", "STATEMENT", "SET"]) {
             cursor.expect_words(&["BEGIN"]).map_err(|d| vec![d])?;
             return self.statement_set(piece, cursor.rest());
