@@ -1,8 +1,9 @@
 //! `turnstile test`: the golden cases of `queries/`, and how it tells of cases
 //! that do not pass.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use super::support::{python, root, text, turnstile};
 
@@ -230,4 +231,70 @@ fn a_query_without_a_case_is_a_warning() {
     let warning = "warning: queries/r.sql has no case in queries/cases/r/";
     assert!(out(&output).contains(warning), "{}", out(&output));
     assert!(out(&output).contains("1 passed, 1 without a case in"), "{}", out(&output));
+}
+
+/// Which row comes first is a matter of timing: no result to rely on.
+#[test]
+fn a_result_that_depends_on_the_order_does_not_pass() {
+    let script = "SET 'execution.runtime-mode' = 'batch';".to_owned() + QUERY;
+    let script = script.replace("FROM ev;", "FROM ev LIMIT 1;").replace("FORMAT", "json");
+    let script =
+        script.replace("'scan.startup", "'scan.bounded.mode'='latest-offset','scan.startup");
+    let files = [
+        ("query.sql", script.as_str()),
+        ("input/TOPIC.0.csv", "a,1\nb,2\n"),
+        ("input/TOPIC.1.csv", "c,3\nd,4\n"),
+        ("input/TOPIC.2.csv", "e,5\nf,6\n"),
+        ("expected.csv", "a,2,7\n"),
+    ];
+    let project = project("json", &files);
+    let output = test(project.path(), &["--bless"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    for said in ["the result depends on how it is run; with ", "not blessed"] {
+        assert!(out(&output).contains(said), "no `{said}` in {}", out(&output));
+    }
+}
+
+#[test]
+fn rows_of_a_table_that_makes_no_files_are_compared_too() {
+    let print = QUERY.replace("'filesystem','path'='${LAKE}/res','format'='FORMAT'", "'print'");
+    let print = print.replace(" PARTITIONED BY (p)", "");
+    let two = print.clone() + "INSERT INTO b SELECT v FROM ev;";
+    let two = two.replace(
+        "INSERT INTO res",
+        "CREATE TABLE b (v BIGINT) WITH ('connector'='blackhole');\nINSERT INTO res",
+    );
+    for script in [&print, &two] {
+        let project = project(
+            "json",
+            &[INPUT, ("query.sql", script), ("expected.csv", &ROWS.replacen("NULL", "", 1))],
+        );
+        let output = test(project.path(), &[]);
+        assert!(output.status.success(), "{}", text(&output));
+        assert!(!out(&output).contains("+I["), "nothing is printed: {}", out(&output));
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_run_and_says_what_is_left() {
+    let rows = ROWS.replacen("NULL", "", 1);
+    let project = project("json", &[INPUT, ("expected.csv", &rows)]);
+    let slow = project.path().join("queries/cases/q/slow");
+    write(&slow, "arrival", &"pause 1 ms\n".repeat(1_000_000));
+    write(&slow, INPUT.0, INPUT.1);
+    write(&slow, "expected.csv", &rows);
+    let mut child = turnstile()
+        .current_dir(project.path())
+        .args(["test", "--jobs", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("ok    q/one")));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.iter().any(|line| line.starts_with("----  q/slow")), "{rest:?}");
+    assert!(rest.iter().any(|line| line.starts_with("1 passed, 1 not run in ")), "{rest:?}");
 }
