@@ -8,6 +8,7 @@
 //! Source: Flink's `RowTimeDeduplicateKeepFirstRowFunction`.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take, take_record_batch};
@@ -121,9 +122,8 @@ impl FirstRows {
         let keys = converter.convert_columns(&keys)?;
         let mut first = Vec::new();
         for (key, row) in keys.iter().zip(order.values()) {
-            let key = key.owned();
-            if !self.seen.contains_key(&key) {
-                self.seen.insert(key, now_ms);
+            if let Entry::Vacant(new) = self.seen.entry(key.owned()) {
+                new.insert(now_ms);
                 first.push(*row);
             }
         }

@@ -444,8 +444,9 @@ mod tests {
             let kind = WindowKind::Hop { size_ms: slide * times, slide_ms: slide, offset_ms: offset };
             let found: Vec<i64> =
                 kind.window_ends(kind.slice_end(at)).map(|end| kind.window_start(end)).collect();
-            let first = (at - slide * times) / slide - 2;
-            let all: Vec<i64> = (first..first + times + 5_000 / slide + 5)
+            let first = (at - slide * times - 1_000) / slide - 2;
+            let last = (at + 1_000) / slide + 2;
+            let all: Vec<i64> = (first..last)
                 .map(|n| n * slide + offset)
                 .filter(|start| *start <= at && at < start + slide * times)
                 .collect();

@@ -81,7 +81,7 @@ impl Splitter<'_> {
         };
         let window = window.map(|w| w.through(&keys, &input));
         let closed = closed(stream.branches, leaf, rows, &aggregate.schema, window)?;
-        Ok(Rel::Closed(Box::new(closed)))
+        Ok(Rel::Closed(closed))
     }
 
     /// Lets rows go to slices, where nothing but the window's aggregate asks for

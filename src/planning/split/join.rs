@@ -40,7 +40,7 @@ fn joined(
     leaves.extend(right.leaves);
     let node = LogicalPlan::Join(join.clone());
     let plan = node.with_new_exprs(node.expressions(), vec![left.plan, right.plan])?;
-    Ok(Rel::Closed(Box::new(Closed { plan, leaves, window })))
+    Ok(Rel::Closed(Closed { plan, leaves, window }))
 }
 
 /// The window of a join of two equal windows on their bounds, with its columns

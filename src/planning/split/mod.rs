@@ -104,7 +104,7 @@ struct PartialLeaf {
 
 enum Rel {
     Stream(Stream),
-    Closed(Box<Closed>),
+    Closed(Closed),
 }
 
 /// Whether every table that `plan` reads ends.
@@ -136,7 +136,7 @@ pub fn split(
             }
         }
         Rel::Closed(closed) => {
-            splitter.seal(*closed, StageOutput::Output(output))?;
+            splitter.seal(closed, StageOutput::Output(output))?;
         }
     }
     Ok(())
@@ -170,7 +170,7 @@ impl Splitter<'_> {
                     stream.put_on(plan);
                     Ok(Rel::Stream(Stream { schema: Arc::clone(&alias.schema), ..stream }))
                 }
-                Rel::Closed(closed) => above(plan, *closed, |window| window),
+                Rel::Closed(closed) => above(plan, closed, |window| window),
             },
             LogicalPlan::Extension(extension) => {
                 let node = extension.node.as_any();
@@ -203,7 +203,7 @@ impl Splitter<'_> {
             }
             LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => {
                 let closed = Closed { plan: plan.clone(), leaves: Vec::new(), window: None };
-                Ok(Rel::Closed(Box::new(closed)))
+                Ok(Rel::Closed(closed))
             }
             LogicalPlan::Sort(logical::Sort { input, .. })
             | LogicalPlan::Limit(logical::Limit { input, .. })
@@ -274,7 +274,7 @@ impl Splitter<'_> {
                 stream.put_on(plan);
                 self.filter_stream(stream, &filter.predicate)
             }
-            Rel::Closed(closed) => above(plan, *closed, |window| window),
+            Rel::Closed(closed) => above(plan, closed, |window| window),
         }
     }
 
@@ -299,7 +299,7 @@ impl Splitter<'_> {
             }
             Rel::Closed(closed) => {
                 let input = Arc::clone(closed.plan.schema());
-                above(plan, *closed, |window| window.through(&projection.expr, &input))
+                above(plan, closed, |window| window.through(&projection.expr, &input))
             }
         }
     }
@@ -331,7 +331,7 @@ impl Splitter<'_> {
     fn assign_window(&mut self, node: &AssignWindowNode) -> Result<Rel> {
         let mut stream = match self.settled(&node.input)? {
             Rel::Stream(stream) => stream,
-            Rel::Closed(closed) => self.next_stage(*closed)?,
+            Rel::Closed(closed) => self.next_stage(closed)?,
         };
         let schema = logical::UserDefinedLogicalNodeCore::schema(node);
         let index = |name: &String| {
@@ -395,7 +395,7 @@ impl Splitter<'_> {
     fn settled(&mut self, plan: &LogicalPlan) -> Result<Rel> {
         match self.plan(plan)? {
             Rel::Stream(stream) if stream.session.is_some() => {
-                Ok(Rel::Closed(Box::new(self.rows_leaf(stream)?)))
+                Ok(Rel::Closed(self.rows_leaf(stream)?))
             }
             rel => Ok(rel),
         }
@@ -417,7 +417,7 @@ impl Splitter<'_> {
     /// `rel` as rows that flow.
     fn flowing(&mut self, rel: Rel) -> Result<Stream> {
         match rel {
-            Rel::Closed(closed) => self.next_stage(*closed),
+            Rel::Closed(closed) => self.next_stage(closed),
             Rel::Stream(stream) if stream.session.is_some() => {
                 let closed = self.rows_leaf(stream)?;
                 self.next_stage(closed)
@@ -467,7 +467,7 @@ impl Splitter<'_> {
         }
         let owned: Vec<Expr> = keys.into_iter().cloned().collect();
         match input {
-            Rel::Closed(closed) => above(plan, *closed, |w| w.through(&owned, &schema)),
+            Rel::Closed(closed) => above(plan, closed, |w| w.through(&owned, &schema)),
             Rel::Stream(stream) => self.aggregate_leaf(stream, Some(&window), aggregate, owned),
         }
     }
@@ -480,7 +480,7 @@ impl Splitter<'_> {
         input: Rel,
     ) -> Result<Rel> {
         match input {
-            Rel::Closed(closed) if closed.window.is_none() => above(plan, *closed, |w| w),
+            Rel::Closed(closed) if closed.window.is_none() => above(plan, closed, |w| w),
             Rel::Stream(stream) if self.may_wait_for_end && stream.session.is_none() => {
                 let keys = logical::utils::grouping_set_to_exprlist(&aggregate.group_expr)?;
                 let keys = keys.into_iter().cloned().collect();
@@ -538,7 +538,7 @@ impl Splitter<'_> {
             for input in inputs {
                 streams.push(match input {
                     Rel::Stream(stream) => stream,
-                    Rel::Closed(closed) => self.next_stage(*closed)?,
+                    Rel::Closed(closed) => self.next_stage(closed)?,
                 });
             }
             return Ok(Rel::Stream(union_streams(streams, &union.schema)));
@@ -551,13 +551,13 @@ impl Splitter<'_> {
         }
         let node = LogicalPlan::Union(union.clone());
         let plan = node.with_new_exprs(vec![], plans)?;
-        Ok(Rel::Closed(Box::new(Closed { plan, leaves, window })))
+        Ok(Rel::Closed(Closed { plan, leaves, window }))
     }
 
     /// `rel` as rows of closed windows, or of inputs that have ended.
     fn close(&mut self, rel: Rel) -> Result<Closed> {
         match rel {
-            Rel::Closed(closed) => Ok(*closed),
+            Rel::Closed(closed) => Ok(closed),
             Rel::Stream(stream) => self.rows_leaf(stream),
         }
     }
@@ -565,7 +565,7 @@ impl Splitter<'_> {
     /// All rows of `rel`, once its inputs have ended.
     fn whole(&mut self, rel: Rel) -> Result<Closed> {
         let stream = match rel {
-            Rel::Closed(closed) if closed.window.is_none() => return Ok(*closed),
+            Rel::Closed(closed) if closed.window.is_none() => return Ok(closed),
             rel => self.flowing(rel)?,
         };
         Self::keep_rows(stream.branches, &stream.schema, None, None)
@@ -671,7 +671,7 @@ fn above(
 ) -> Result<Rel> {
     let plan = plan.with_new_exprs(plan.expressions(), vec![closed.plan])?;
     let window = closed.window.map(window);
-    Ok(Rel::Closed(Box::new(Closed { plan, leaves: closed.leaves, window })))
+    Ok(Rel::Closed(Closed { plan, leaves: closed.leaves, window }))
 }
 
 fn union_streams(streams: Vec<Stream>, schema: &DFSchemaRef) -> Stream {
