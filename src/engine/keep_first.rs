@@ -1,9 +1,9 @@
 //! Keeps the first row of each key by event time and drops the rest, without a
 //! window.
 //!
-//! A row comes out once the watermark has reached its time, for then no row that
-//! counts can be before it. A row that its own split's watermark had reached
-//! when it came is late.
+//! A row comes out once the watermark has passed its time, for then no row that
+//! counts can be before it. A row that its own split's watermark had passed when
+//! it came is late.
 //!
 //! Source: Flink's `RowTimeDeduplicateKeepFirstRowFunction`.
 
@@ -30,7 +30,7 @@ pub struct FirstRows {
     purged_at_ms: i64,
 }
 
-/// Rows that the watermark has not reached.
+/// Rows that the watermark has not passed.
 struct Waiting {
     batch: RecordBatch,
     split: u64,
@@ -62,7 +62,7 @@ impl FirstRows {
         let mut late = 0;
         for rows in new {
             let times = times(plan, &rows.batch);
-            let on_time = |row: &u32| times[*row as usize] > rows.judged_by(*row as usize);
+            let on_time = |row: &u32| times[*row as usize] >= rows.judged_by(*row as usize);
             let count = u32::try_from(times.len()).expect("a batch is small");
             let kept: Vec<u32> = (0..count).filter(on_time).collect();
             late += u64::from(count) - kept.len() as u64;
@@ -75,16 +75,17 @@ impl FirstRows {
         self.purge(now_ms);
         // Which of two rows with the same time is first is for their split to say.
         self.waiting.sort_by_key(|waiting| waiting.split);
+        let passed = |time: i64| time < watermark || watermark == watermark::MAX;
         let mut reached: Vec<RecordBatch> = Vec::new();
         for waiting in std::mem::take(&mut self.waiting) {
-            if waiting.first > watermark {
+            if !passed(waiting.first) {
                 self.waiting.push(waiting);
                 continue;
             }
             let times = times(plan, &waiting.batch);
             let (mut come, mut wait) = (Vec::new(), Vec::new());
             for (row, time) in (0u32..).zip(&times) {
-                if *time <= watermark { come.push(row) } else { wait.push(row) }
+                if passed(*time) { come.push(row) } else { wait.push(row) }
             }
             reached.push(take_record_batch(&waiting.batch, &UInt32Array::from(come))?);
             if let Some(first) = wait.iter().map(|row| times[*row as usize]).min() {
@@ -142,7 +143,7 @@ impl FirstRows {
 
     /// The watermark at which the next row comes out.
     pub fn next_firing(&self) -> Option<i64> {
-        self.waiting.iter().map(|waiting| waiting.first).min()
+        self.waiting.iter().map(|waiting| waiting.first.saturating_add(1)).min()
     }
 }
 

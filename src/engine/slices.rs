@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampMicrosecondType;
 
@@ -33,6 +33,8 @@ pub struct SliceId {
 #[derive(Default)]
 pub struct OpenSlices {
     slices: BTreeMap<SliceId, Slice>,
+    /// Rows that have come, where their places are kept.
+    come: i64,
 }
 
 /// The state of one slice.
@@ -59,7 +61,8 @@ impl OpenSlices {
             LeafState::Aggregate(aggregate) => {
                 Prepared::Groups(Evaluated::new(aggregate, &rows.batch)?)
             }
-            LeafState::Rows => Prepared::Rows(&rows.batch),
+            LeafState::Rows if leaf.places => Prepared::Rows(self.with_places(leaf, &rows)?),
+            LeafState::Rows => Prepared::Rows(rows.batch.clone()),
         };
         for (id, indexes) in parts {
             let slice = match self.slices.entry(id) {
@@ -69,6 +72,18 @@ impl OpenSlices {
             slice.add(leaf, &prepared, indexes.as_ref())?;
         }
         Ok(late)
+    }
+
+    /// The rows with their split's number and their own behind.
+    fn with_places(&mut self, leaf: &Leaf, rows: &Rows) -> Result<RecordBatch, EngineError> {
+        let count = i64::try_from(rows.batch.num_rows()).expect("a batch is small");
+        let places = Int64Array::from_iter_values(self.come..self.come + count);
+        self.come += count;
+        let split = vec![rows.split.cast_signed(); rows.batch.num_rows()];
+        let mut columns = rows.batch.columns().to_vec();
+        columns.push(Arc::new(Int64Array::from(split)));
+        columns.push(Arc::new(places));
+        Ok(RecordBatch::try_new(Arc::clone(&leaf.schema), columns)?)
     }
 
     /// Takes out every slice that is of use to a window which fires at or before
@@ -149,9 +164,9 @@ fn first_window(leaf: &Leaf, end: i64, watermark: i64) -> Option<SliceId> {
 }
 
 /// What a batch brings to its slices.
-enum Prepared<'a> {
+enum Prepared {
     Groups(Evaluated),
-    Rows(&'a RecordBatch),
+    Rows(RecordBatch),
 }
 
 impl Slice {
@@ -165,14 +180,14 @@ impl Slice {
     fn add(
         &mut self,
         leaf: &Leaf,
-        prepared: &Prepared<'_>,
+        prepared: &Prepared,
         indexes: Option<&UInt32Array>,
     ) -> Result<(), EngineError> {
         match (self, prepared) {
             (Slice::Rows(kept), Prepared::Rows(batch)) => {
                 let part = match indexes {
                     Some(indexes) => take_record_batch(batch, indexes)?,
-                    None => (*batch).clone(),
+                    None => batch.clone(),
                 };
                 let schema = Arc::clone(&leaf.schema);
                 kept.push(RecordBatch::try_new(schema, part.columns().to_vec())?);

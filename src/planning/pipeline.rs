@@ -209,7 +209,9 @@ impl Stage {
     /// milliseconds.
     pub fn delay_ms(&self) -> i64 {
         match &self.work {
-            StageWork::IntervalJoin(join) => join.reach_ms.into_iter().fold(0, i64::max),
+            StageWork::IntervalJoin(join) => {
+                join.reach_ms.into_iter().fold(0, i64::max) + join.slack_ms
+            }
             StageWork::Windows(_) | StageWork::KeepFirst(_) => 0,
         }
     }
@@ -236,6 +238,8 @@ pub struct IntervalJoin {
     pub times: [usize; 2],
     /// For how long after a row's own time rows of the other side may match.
     pub reach_ms: [i64; 2],
+    /// How much longer a row is kept, for rows that come late.
+    pub slack_ms: i64,
     /// The inner join of some rows of either side. Behind a side's columns its
     /// input and its output have two more: the row's number, and the time in
     /// microseconds that a row of the other side must have at least, which is
@@ -274,6 +278,9 @@ pub struct Leaf {
     /// Whether rows arrive once per window or once per slice.
     pub assigned_to: AssignTo,
     pub gathers: Gathering,
+    /// For rows that are kept: whether their split and their place among its
+    /// rows are kept too, as two columns behind.
+    pub places: bool,
     pub state: LeafState,
     /// What the leaf hands to the plan above.
     pub schema: SchemaRef,
@@ -287,6 +294,7 @@ impl Leaf {
             window_end: None,
             assigned_to: AssignTo::Windows,
             gathers: Gathering::AsTheyCome,
+            places: false,
             state: LeafState::Rows,
             schema,
         }

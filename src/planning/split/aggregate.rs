@@ -71,6 +71,7 @@ impl Splitter<'_> {
             window_end: window.map(|w| first(&w.end)),
             assigned_to: if shared { AssignTo::Slice } else { AssignTo::Windows },
             gathers: sessions.map_or(Gathering::Slices, Gathering::Sessions),
+            places: false,
             schema: Arc::clone(rows.schema()),
             state: LeafState::Aggregate(Aggregate {
                 keys: key_exprs,

@@ -12,6 +12,7 @@ mod aggregate;
 mod interval_join;
 mod join;
 mod keep_first;
+mod over;
 mod window_columns;
 
 use std::collections::BTreeSet;
@@ -496,35 +497,6 @@ impl Splitter<'_> {
         }
     }
 
-    /// ROW_NUMBER and its like: over closed rows only.
-    fn over(&mut self, plan: &LogicalPlan, over: &logical::Window) -> Result<Rel> {
-        let input = self.plan(&over.input)?;
-        let (window, schema) = match &input {
-            Rel::Stream(stream) => (stream.window.as_ref(), Arc::clone(&stream.schema)),
-            Rel::Closed(closed) if closed.window.is_none() => {
-                return above(plan, self.close(input)?, |w| w);
-            }
-            Rel::Closed(closed) => (closed.window.as_ref(), Arc::clone(closed.plan.schema())),
-        };
-        let within_window = |expr: &Expr| {
-            let Expr::WindowFunction(function) = unaliased(expr) else { return true };
-            let keys: Vec<&Expr> = function.params.partition_by.iter().collect();
-            window.is_some_and(|w| w.has_bounds(&keys, &schema))
-        };
-        let closed = if over.window_expr.iter().all(within_window) {
-            self.close(input)?
-        } else if self.may_wait_for_end {
-            self.whole(input)?
-        } else {
-            return refused(
-                Operator::Over,
-                "OVER without a window in its PARTITION BY is not supported",
-                "PARTITION BY window_start, window_end",
-            );
-        };
-        above(plan, closed, |window| window)
-    }
-
     /// UNION ALL: of the same window on closed rows, else row by row.
     fn union(&mut self, union: &logical::Union) -> Result<Rel> {
         let inputs = union.inputs.iter().map(|input| self.settled(input));
@@ -622,6 +594,7 @@ impl Splitter<'_> {
             window_end: window.as_ref().map(|w| first(&w.end)),
             assigned_to: if sessions.is_some() { AssignTo::Slice } else { AssignTo::Windows },
             gathers: sessions.map_or(Gathering::Slices, Gathering::Sessions),
+            places: false,
             state: LeafState::Rows,
             schema: Arc::clone(rows.schema()),
         };

@@ -116,7 +116,7 @@ fn an_unset_variable_is_an_error_at_its_place() {
 #[test]
 fn a_variable_may_stand_for_a_name_and_is_never_more() {
     let text = "SELECT a FROM ${TOPIC} JOIN ${NONE:-u} USING (a)";
-    assert_eq!(read(text), "SELECT a FROM `it's; here` JOIN `u` USING (a)");
+    assert_eq!(read(text), "SELECT a FROM `it's; here` JOIN `u` USING(a)");
     let resolved = resolve_variables(&file(text), &env).unwrap();
     assert_eq!(resolved, "SELECT a FROM `it's; here` JOIN `u` USING (a)");
     assert_eq!(messages("SELECT a FROM ${NONE}"), ["environment variable `NONE` is not set"]);

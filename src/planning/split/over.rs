@@ -1,0 +1,160 @@
+//! ROW_NUMBER and its like: over closed rows only.
+//!
+//! Which of two rows that ORDER BY finds equal gets the smaller number must not
+//! depend on how the job is run. Rows of a source are told apart by their place
+//! in its log: the one that came first is first, as in Flink, save where the
+//! last row by time is asked for. Rows of an aggregate are told apart by what
+//! they hold.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{Column, DFSchema};
+use datafusion::logical_expr::expr::{Sort, WindowFunction};
+use datafusion::logical_expr::{self as logical, Expr, LogicalPlan};
+
+use super::{
+    AssignTo, Closed, ClosedRows, Operator, PartialInput, Rel, Result, Splitter, Stream, above,
+    closed, first, refused, unaliased,
+};
+use crate::planning::event_time::passed_on;
+use crate::planning::pipeline::{Gathering, Leaf, LeafState};
+
+/// Hidden columns of rows that are kept: a number for their split, and their
+/// place among the rows that came from it.
+const PLACE: [&str; 2] = ["__split", "__place"];
+
+impl Splitter<'_> {
+    pub(super) fn over(&mut self, plan: &LogicalPlan, over: &logical::Window) -> Result<Rel> {
+        let input = self.plan(&over.input)?;
+        let (window, schema) = match &input {
+            Rel::Stream(stream) => (stream.window.as_ref(), &stream.schema),
+            Rel::Closed(closed) => (closed.window.as_ref(), closed.plan.schema()),
+        };
+        let within_window = |expr: &Expr| {
+            let Expr::WindowFunction(function) = unaliased(expr) else { return true };
+            let keys: Vec<&Expr> = function.params.partition_by.iter().collect();
+            window.is_some_and(|w| w.has_bounds(&keys, schema))
+        };
+        let of_window = over.window_expr.iter().all(within_window);
+        let all_there = matches!(&input, Rel::Closed(closed) if closed.window.is_none());
+        let closed = match input {
+            input if all_there => self.close(input)?,
+            Rel::Stream(stream) if of_window && stream.session.is_none() => {
+                return numbered(over, stream);
+            }
+            input if of_window => self.close(input)?,
+            input if self.may_wait_for_end => self.whole(input)?,
+            _ => {
+                return refused(
+                    Operator::Over,
+                    "OVER without a window in its PARTITION BY is not supported",
+                    "PARTITION BY window_start, window_end",
+                );
+            }
+        };
+        let Some(ordered) = with_order(over, closed.plan.schema(), &|_| Vec::new()) else {
+            return above(plan, closed, |window| window);
+        };
+        let window = closed.window;
+        let plan = unnamed(over, ordered, closed.plan)?;
+        Ok(Rel::Closed(Closed { plan, leaves: closed.leaves, window }))
+    }
+}
+
+/// `over` on rows of a source, which keep their places.
+fn numbered(over: &logical::Window, stream: Stream) -> Result<Rel> {
+    let window = stream.window.clone();
+    let mut fields: Vec<_> =
+        stream.schema.iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
+    for name in PLACE {
+        fields.push((None, Arc::new(Field::new(name, DataType::Int64, false))));
+    }
+    let schema = Arc::new(DFSchema::new_with_metadata(fields, Default::default())?);
+    let rows = ClosedRows::new(&schema);
+    let of_window = window.as_ref().expect("it is within a window");
+    let leaf = Leaf {
+        spec: of_window.spec.clone(),
+        window_end: Some(first(&of_window.end)),
+        assigned_to: AssignTo::Windows,
+        gathers: Gathering::Slices,
+        state: LeafState::Rows,
+        places: true,
+        schema: Arc::clone(rows.schema()),
+    };
+    // Rows of an earlier stage have no log to have a place in.
+    let of_sources =
+        stream.branches.iter().all(|b| matches!(b.input, PartialInput::Scan { .. }));
+    let place = |order: &[Sort]| {
+        let by_time = |sort: &Sort| {
+            passed_on(&sort.expr, &stream.schema).is_some_and(|i| stream.times.contains(&i))
+        };
+        let asc = !matches!(order, [last] if !last.asc && by_time(last));
+        let sort = |name: &str| Sort::new(Expr::Column(Column::from_name(name)), asc, true);
+        if of_sources { PLACE.map(sort).to_vec() } else { Vec::new() }
+    };
+    let input_schema = Arc::clone(&stream.schema);
+    let mut closed = closed(stream.branches, leaf, rows, &schema, window)?;
+    let ordered = with_order(over, &input_schema, &place).unwrap_or(over.window_expr.clone());
+    closed.plan = unnamed(over, ordered, closed.plan)?;
+    Ok(Rel::Closed(closed))
+}
+
+/// The functions of `over` with an order that leaves no two rows equal; `None`
+/// if none of them asks for it. `places` gives what tells rows apart that ORDER
+/// BY finds equal; where that is nothing, all columns do.
+fn with_order(
+    over: &logical::Window,
+    schema: &DFSchema,
+    places: &dyn Fn(&[Sort]) -> Vec<Sort>,
+) -> Option<Vec<Expr>> {
+    let is_number = |expr: &Expr| match unaliased(expr) {
+        Expr::WindowFunction(f) => f.fun.name().eq_ignore_ascii_case("row_number"),
+        _ => false,
+    };
+    if !over.window_expr.iter().any(is_number) {
+        return None;
+    }
+    let ordered = |expr: &Expr| match unaliased(expr) {
+        Expr::WindowFunction(function) if is_number(expr) => {
+            let mut function: WindowFunction = function.as_ref().clone();
+            let more = places(&function.params.order_by);
+            let more = if more.is_empty() { every_column(schema) } else { more };
+            let order = &mut function.params.order_by;
+            for sort in more {
+                if !order.iter().any(|there| there.expr == sort.expr) {
+                    order.push(sort);
+                }
+            }
+            Expr::WindowFunction(Box::new(function))
+        }
+        _ => expr.clone(),
+    };
+    Some(over.window_expr.iter().map(ordered).collect())
+}
+
+fn every_column(schema: &DFSchema) -> Vec<Sort> {
+    let sorts = |ty: &DataType| !ty.is_nested();
+    let columns = schema.iter().filter(|(_, field)| sorts(field.data_type()));
+    columns.map(|column| Sort::new(Expr::Column(Column::from(column)), true, true)).collect()
+}
+
+/// `exprs` over `input`, with the columns and names that `over` gives.
+fn unnamed(
+    over: &logical::Window,
+    exprs: Vec<Expr>,
+    input: LogicalPlan,
+) -> Result<LogicalPlan> {
+    let functions = exprs.len();
+    let plan = LogicalPlan::Window(logical::Window::try_new(exprs, Arc::new(input))?);
+    let width = plan.schema().fields().len();
+    let kept = over.schema.fields().len() - functions;
+    let mut columns: Vec<Expr> = (0..kept)
+        .map(|i| Expr::Column(Column::from(plan.schema().qualified_field(i))))
+        .collect();
+    for (i, at) in (width - functions..width).enumerate() {
+        let column = Expr::Column(Column::from(plan.schema().qualified_field(at)));
+        columns.push(column.alias(over.schema.field(kept + i).name()));
+    }
+    Ok(LogicalPlan::Projection(logical::Projection::try_new(columns, Arc::new(plan))?))
+}
