@@ -2,8 +2,7 @@
 //! once the watermark says that no match can come.
 //!
 //! Two rows are paired if neither came so late that its own split's watermark
-//! had already ruled the other out, give or take the time for which Flink may
-//! keep a row that has expired. So which pairs there are depends on the
+//! had already ruled the other out. So which pairs there are depends on the
 //! splits' logs alone, not on when the rows met.
 //!
 //! Source: Flink's `TimeIntervalJoin`.
@@ -184,7 +183,7 @@ impl Side {
         side: usize,
         new: Vec<Rows>,
     ) -> Result<Vec<Kept>, EngineError> {
-        let other_reach = join.reach_ms[1 - side].saturating_add(join.slack_ms);
+        let other_reach = join.reach_ms[1 - side];
         let schema = join.pairs.input_schema(side);
         let mut all = Vec::new();
         for rows in new {
@@ -218,7 +217,7 @@ impl Side {
         side: usize,
         watermark: i64,
     ) -> Result<Vec<RecordBatch>, EngineError> {
-        let reach = join.reach_ms[side].saturating_add(join.slack_ms);
+        let reach = join.reach_ms[side];
         let passed = |time: i64| time.saturating_add(reach) < watermark;
         let mut gone = Vec::new();
         for kept in std::mem::take(&mut self.kept) {

@@ -209,9 +209,7 @@ impl Stage {
     /// milliseconds.
     pub fn delay_ms(&self) -> i64 {
         match &self.work {
-            StageWork::IntervalJoin(join) => {
-                join.reach_ms.into_iter().fold(0, i64::max) + join.slack_ms
-            }
+            StageWork::IntervalJoin(join) => join.reach_ms.into_iter().fold(0, i64::max),
             StageWork::Windows(_) | StageWork::KeepFirst(_) => 0,
         }
     }
@@ -238,8 +236,6 @@ pub struct IntervalJoin {
     pub times: [usize; 2],
     /// For how long after a row's own time rows of the other side may match.
     pub reach_ms: [i64; 2],
-    /// How much longer a row is kept, for rows that come late.
-    pub slack_ms: i64,
     /// The inner join of some rows of either side. Behind a side's columns its
     /// input and its output have two more: the row's number, and the time in
     /// microseconds that a row of the other side must have at least, which is

@@ -101,14 +101,14 @@ fn numbers(batches: &[RecordBatch]) -> Vec<(i64, i64)> {
 /// Pairs whose times are within the bounds and of which neither had ruled the
 /// other out when it came; for an outer side also rows without a pair.
 fn joined(left: &Log, right: &Log, outer: [bool; 2]) -> Vec<(i64, i64)> {
-    let (before, after, slack) = (3_000, 5_000, 4_000);
+    let (before, after) = (3_000, 5_000);
     let (left, right) = (judged(left), judged(right));
     let pair = |l: &Judged, r: &Judged| {
         let apart = r.ms - l.ms;
         l.key == r.key
             && (-before..=after).contains(&apart)
-            && r.ms + before + slack >= l.watermark
-            && l.ms + after + slack >= r.watermark
+            && r.ms + before >= l.watermark
+            && l.ms + after >= r.watermark
     };
     let mut all = Vec::new();
     for l in &left {

@@ -87,8 +87,6 @@ impl Splitter<'_> {
                 join_type: join.join_type,
                 times: [bounds.left, bounds.right],
                 reach_ms: [bounds.upper_ms, -bounds.lower_ms],
-                // Flink cleans up this long after a row has expired, at the latest.
-                slack_ms: (bounds.upper_ms - bounds.lower_ms).max(0) / 2,
                 pairs,
                 schema: arrow_schema(&join.schema),
             }),
