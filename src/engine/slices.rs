@@ -27,6 +27,8 @@ pub struct SliceId {
     pub end: i64,
     /// The end of the first window that its rows count in.
     pub from: i64,
+    /// The rows' split, where the order of rows matters; else 0.
+    pub split: u64,
 }
 
 /// The open slices of one leaf.
@@ -113,19 +115,21 @@ fn by_slice(
     rows: &Rows,
     fired: i64,
 ) -> (Vec<(SliceId, Option<UInt32Array>)>, u64) {
+    let split = if leaf.in_order { rows.split } else { 0 };
     let Some(window_end) = leaf.window_end else {
-        return (vec![(SliceId { end: i64::MAX, from: i64::MAX }, None)], 0);
+        let id = SliceId { end: i64::MAX, from: i64::MAX, split };
+        return (vec![(id, None)], 0);
     };
     let ends = rows.batch.column(window_end).as_primitive::<TimestampMicrosecondType>();
     if leaf.spec.fires_at(earliest(ends)) > rows.judged_by_at_most.max(fired) {
-        return (on_time(ends), 0);
+        return (on_time(ends, split), 0);
     }
     let mut late = 0;
     let mut slices: BTreeMap<SliceId, Vec<u32>> = BTreeMap::new();
     for (row, end) in (0u32..).zip(ends.values().iter()) {
         let own = rows.judged_by(row as usize);
         match first_window(leaf, end / 1000, own.max(fired)) {
-            Some(id) => slices.entry(id).or_default().push(row),
+            Some(id) => slices.entry(SliceId { split, ..id }).or_default().push(row),
             None => late += 1,
         }
     }
@@ -138,8 +142,11 @@ fn earliest(ends: &TimestampMicrosecondArray) -> i64 {
 }
 
 /// The slices of rows that are late for nothing.
-fn on_time(ends: &TimestampMicrosecondArray) -> Vec<(SliceId, Option<UInt32Array>)> {
-    let id = |end: i64| SliceId { end: end / 1000, from: end / 1000 };
+fn on_time(
+    ends: &TimestampMicrosecondArray,
+    split: u64,
+) -> Vec<(SliceId, Option<UInt32Array>)> {
+    let id = |end: i64| SliceId { end: end / 1000, from: end / 1000, split };
     let values = ends.values();
     let first = values[0];
     if values.iter().all(|end| *end == first) {
@@ -160,7 +167,7 @@ fn first_window(leaf: &Leaf, end: i64, watermark: i64) -> Option<SliceId> {
         AssignTo::Windows => Some(end).filter(is_open),
         AssignTo::Slice => leaf.spec.kind.window_ends(end).find(is_open),
     };
-    from.map(|from| SliceId { end, from })
+    from.map(|from| SliceId { end, from, split: 0 })
 }
 
 /// What a batch brings to its slices.
@@ -209,6 +216,25 @@ impl Slice {
         }
         Ok(())
     }
+}
+
+/// The slices with those of several splits as one, in the order of the splits.
+pub fn across_splits(slices: ClosedSlices) -> Result<ClosedSlices, EngineError> {
+    let mut all = ClosedSlices::new();
+    for (id, slice) in slices {
+        match all.entry(SliceId { split: 0, ..id }) {
+            Entry::Vacant(free) => {
+                free.insert(slice);
+            }
+            Entry::Occupied(mut there) => match (there.get_mut(), slice) {
+                (Slice::Groups(groups), Slice::Groups(more)) => {
+                    groups.absorb(&more.into_partial()?)?;
+                }
+                (there, slice) => there.merge(slice)?,
+            },
+        }
+    }
+    Ok(all)
 }
 
 /// Takes in the slices of another worker.

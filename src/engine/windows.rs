@@ -17,7 +17,7 @@ use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use super::error::EngineError;
 use super::groups::{Groups, Partial, values_of_nothing};
 use super::ops::batch;
-use super::slices::{ClosedSlices, Slice};
+use super::slices::{ClosedSlices, Slice, across_splits};
 use super::watermark;
 use crate::planning::pipeline::{Aggregate, AggregateColumn, AssignTo, Leaf, LeafState};
 use crate::planning::window::WindowKind;
@@ -67,6 +67,7 @@ impl SharedSlices {
         };
         let alone =
             leaf.assigned_to == AssignTo::Windows || leaf.spec.kind.slices_per_window() == 1;
+        let closed = if leaf.in_order { across_splits(closed)? } else { closed };
         let mut fired = Fired::default();
         if leaf.spec.is_whole() {
             self.done = Some(i64::MAX);

@@ -277,6 +277,9 @@ pub struct Leaf {
     /// For rows that are kept: whether their split and their place among its
     /// rows are kept too, as two columns behind.
     pub places: bool,
+    /// Whether it matters in which order rows come: those of a split are then
+    /// kept apart from those of others, which are behind them.
+    pub in_order: bool,
     pub state: LeafState,
     /// What the leaf hands to the plan above.
     pub schema: SchemaRef,
@@ -291,6 +294,7 @@ impl Leaf {
             assigned_to: AssignTo::Windows,
             gathers: Gathering::AsTheyCome,
             places: false,
+            in_order: false,
             state: LeafState::Rows,
             schema,
         }

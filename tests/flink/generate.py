@@ -29,6 +29,8 @@ class Script:
     def __init__(self, rng):
         self.rng = rng
         self.sources = []
+        self.ltz = self.chance(0.25)
+        self.on_time = False
         self.parts = []
 
     def pick(self, *of):
@@ -41,7 +43,7 @@ class Script:
 
     def source(self, name):
         rng = self.rng
-        ltz = self.chance(0.25)
+        ltz = self.ltz
         delay = self.pick(0, 1, 1, 2, 5)
         columns = [f"`{c}` {t}" for c, t in COLUMNS.items()]
         if ltz:
@@ -55,7 +57,7 @@ class Script:
             f"CREATE TABLE {name} (\n  {body}\n) WITH ('connector'='kafka','topic'='{name}',"
             "'properties.bootstrap.servers'='localhost:9092','scan.startup.mode'='earliest-offset',"
             "'scan.bounded.mode'='latest-offset','format'='json','json.ignore-parse-errors'='true');")
-        partitions = self.pick(1, 1, 1, 2)
+        partitions = 1 if self.in_order else self.pick(1, 1, 1, 2)
         base = datetime.fromisoformat(self.base)
         files = {}
         for p in range(partitions):
@@ -63,13 +65,13 @@ class Script:
             for i in range(rng.randint(15, 45)):
                 at += timedelta(milliseconds=rng.choice([0, 1, 250, 500, 1000, 1000, 3000, 7001]))
                 back = rng.choice([0, 0, 0, 500, 1000, 1999, 2000, 4000, 9000])
-                if partitions > 1:
+                if partitions > 1 or self.on_time:
                     back = min(back, max(0, delay * 1000 - 1))
                 when = at - timedelta(milliseconds=back)
                 newest = max(newest, when)
                 if self.chance(0.15):
                     when = when.replace(microsecond=0)
-                if partitions > 1 and when < newest - timedelta(seconds=delay):
+                if (partitions > 1 or self.on_time) and when < newest - timedelta(seconds=delay):
                     when = newest
                 rows.append(self.row(when, ltz))
             files[p] = rows
@@ -161,7 +163,7 @@ class Script:
         simple = ["COUNT(*)", f"COUNT({self.text(1)})", f"SUM({n})", f"AVG({n})", f"MIN({n})", f"MAX({n})", f"MAX({self.text(1)})",
                   "MIN(`day`)", "MAX(ts2)", "COUNT(DISTINCT k2)", f"COUNT(DISTINCT {self.text(0)})", "STDDEV_POP(d)", "VAR_SAMP(n)",
                   "SUM(dc)", "AVG(dc)", "SUM(sm)", "AVG(d)", "MIN(flag)"]
-        if not merges:
+        if not merges and self.in_order:
             simple += ["FIRST_VALUE(n)", "LAST_VALUE(s)", "SUM(DISTINCT n)", "LISTAGG(k)", "LISTAGG(s, ';')", "MAX(DISTINCT n)"]
         return self.pick(*simple) + filtered
 
@@ -183,6 +185,9 @@ class Script:
 
     def query(self):
         shape = self.pick("agg", "agg", "agg", "agg", "flat", "flat", "rows", "top", "dedup", "join", "cascade", "legacy", "union", "interval", "first")
+        # What a join makes of a late row depends on how far the other side is.
+        self.on_time = shape == "interval"
+        self.in_order = self.chance(0.3)
         a = self.source("a")
         if shape == "agg":
             return shape, self.aggregated(a)[1]

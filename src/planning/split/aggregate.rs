@@ -72,6 +72,7 @@ impl Splitter<'_> {
             assigned_to: if shared { AssignTo::Slice } else { AssignTo::Windows },
             gathers: sessions.map_or(Gathering::Slices, Gathering::Sessions),
             places: false,
+            in_order: aggregate.aggr_expr.iter().any(in_order),
             schema: Arc::clone(rows.schema()),
             state: LeafState::Aggregate(Aggregate {
                 keys: key_exprs,
@@ -201,6 +202,17 @@ impl Splitter<'_> {
         let id = ScalarValue::UInt64(Some(id)).cast_to(id_type)?;
         exprs.push(Arc::new(Literal::new(id)));
         Ok(Expansion { exprs })
+    }
+}
+
+/// Whether an aggregate's value depends on the order of its rows.
+fn in_order(function: &Expr) -> bool {
+    const NAMES: [&str; 4] = ["FIRST_VALUE", "LAST_VALUE", "LISTAGG", "ARRAY_AGG"];
+    match unaliased(function) {
+        Expr::AggregateFunction(function) => {
+            NAMES.iter().any(|name| function.func.name().eq_ignore_ascii_case(name))
+        }
+        _ => false,
     }
 }
 

@@ -595,6 +595,7 @@ impl Splitter<'_> {
             assigned_to: if sessions.is_some() { AssignTo::Slice } else { AssignTo::Windows },
             gathers: sessions.map_or(Gathering::Slices, Gathering::Sessions),
             places: false,
+            in_order: false,
             state: LeafState::Rows,
             schema: Arc::clone(rows.schema()),
         };

@@ -80,6 +80,7 @@ fn numbered(over: &logical::Window, stream: Stream) -> Result<Rel> {
         gathers: Gathering::Slices,
         state: LeafState::Rows,
         places: true,
+        in_order: false,
         schema: Arc::clone(rows.schema()),
     };
     // Rows of an earlier stage have no log to have a place in.
