@@ -184,7 +184,8 @@ class Script:
         return kind, f"SELECT {', '.join(select)} FROM {window}{where} GROUP BY {', '.join(group)}{having}"
 
     def query(self):
-        shape = self.pick("agg", "agg", "agg", "agg", "flat", "flat", "rows", "top", "dedup", "join", "cascade", "legacy", "union", "interval", "first")
+        shape = self.pick("agg", "agg", "agg", "agg", "flat", "flat", "rows", "top", "dedup", "join", "cascade", "legacy", "union", "interval", "first",
+                          "distinct", "attached", "again", "in")
         # What a join makes of a late row depends on how far the other side is.
         self.on_time = shape == "interval"
         self.in_order = self.chance(0.3)
@@ -195,6 +196,27 @@ class Script:
             columns = [self.number(2) for _ in range(3)] + [self.text(2) for _ in range(3)]
             where = f" WHERE {self.condition(2)}" if self.chance(0.5) else ""
             return shape, f"SELECT {', '.join(f'{c} AS c{i}' for i, c in enumerate(columns))} FROM {a}{where}"
+        if shape == "distinct":
+            _, window = self.window(a, [])
+            return shape, f"SELECT DISTINCT window_start, window_end, k, flag FROM {window}" if "SESSION" not in window else f"SELECT k FROM {a}"
+        if shape == "attached":
+            # The window's columns are used between the window and its aggregate.
+            _, window = self.window(a, [], ("TUMBLE", "HOP", "CUMULATE"))
+            condition = self.pick("EXTRACT(SECOND FROM window_start) < 40", "window_end > window_start", "EXTRACT(MINUTE FROM window_end) >= 0")
+            return shape, (f"SELECT window_start, window_end, k, COUNT(*) AS c, SUM(n) AS s FROM {window} WHERE {condition} GROUP BY window_start, window_end, k")
+        if shape == "again":
+            # Aggregated once more by the same window.
+            kind, inner = self.aggregated(a, ["k", "k2"])
+            if kind == "SESSION":
+                return "agg", inner
+            return shape, f"SELECT window_start, window_end, k, COUNT(*) AS c, MAX(a0) AS m FROM ({inner}) GROUP BY window_start, window_end, k"
+        if shape == "in":
+            _, w = self.window(a, [], ("TUMBLE", "HOP"))
+            self.ltz_b = self.source("b")
+            no = self.pick("", "", "NOT ")
+            return shape, (f"SELECT L.k, L.window_end, L.c FROM (SELECT k, window_start, window_end, COUNT(*) AS c FROM {w} GROUP BY k, window_start, window_end) L "
+                           f"WHERE L.k {no}IN (SELECT k FROM (SELECT k, window_start, window_end FROM {w.replace('TABLE a', 'TABLE b')} GROUP BY k, window_start, window_end) R "
+                           f"WHERE L.window_start = R.window_start AND L.window_end = R.window_end)")
         if shape == "rows":
             _, window = self.window(a, ["k"])
             return shape, f"SELECT k, v, window_start, window_end FROM {window}" + (f" WHERE {self.condition(1)}" if self.chance(0.3) else "")

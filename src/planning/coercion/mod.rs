@@ -15,10 +15,12 @@ mod like;
 mod literal;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, lit, when,
+};
 
 use super::cast;
 
@@ -87,6 +89,9 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
         Expr::ScalarFunction(function) if function.func.name() == "mod" => {
             arithmetic::modulo(function.args, schema)
         }
+        Expr::ScalarFunction(function) if function.func.name() == "nullif" => {
+            null_if(function.args, schema, time_zone)
+        }
         Expr::ScalarFunction(function) if function.func.name() == "timestampadd" => {
             interval::timestampadd(function, schema)
         }
@@ -98,6 +103,18 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// `NULLIF(a, b)` has the type of `a`, whatever `a` is compared as.
+fn null_if(args: Vec<Expr>, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Expr>> {
+    let [value, other]: [Expr; 2] = match args.try_into() {
+        Ok(both) => both,
+        Err(args) => return plan_err!("NULLIF takes two values, not {}", args.len()),
+    };
+    let null = lit(ScalarValue::try_from(&value.get_type(schema)?)?);
+    let equal = BinaryExpr::new(Box::new(value.clone()), Operator::Eq, Box::new(other));
+    let equal = comparison::typed(equal, schema, time_zone)?.data;
+    Ok(Transformed::yes(when(equal, null).otherwise(value)?))
 }
 
 /// `expr` as `ty`; a literal NULL too.

@@ -14,8 +14,8 @@ use datafusion::logical_expr::expr::{Sort, WindowFunction};
 use datafusion::logical_expr::{self as logical, Expr, LogicalPlan};
 
 use super::{
-    AssignTo, Closed, ClosedRows, Operator, PartialInput, Rel, Result, Splitter, Stream, above,
-    closed, first, refused, unaliased,
+    AssignTo, Closed, ClosedRows, Operator, PartialInput, Rel, Result, Splitter, Stream,
+    WindowColumns, WindowSpec, above, closed, first, refused, unaliased,
 };
 use crate::planning::event_time::passed_on;
 use crate::planning::pipeline::{Gathering, Leaf, LeafState};
@@ -40,8 +40,11 @@ impl Splitter<'_> {
         let all_there = matches!(&input, Rel::Closed(closed) if closed.window.is_none());
         let closed = match input {
             input if all_there => self.close(input)?,
-            Rel::Stream(stream) if of_window && stream.session.is_none() => {
-                return numbered(over, stream);
+            Rel::Stream(stream)
+                if (of_window || self.may_wait_for_end) && stream.session.is_none() =>
+            {
+                let window = stream.window.clone().filter(|_| of_window);
+                return numbered(over, stream, window);
             }
             input if of_window => self.close(input)?,
             input if self.may_wait_for_end => self.whole(input)?,
@@ -62,9 +65,12 @@ impl Splitter<'_> {
     }
 }
 
-/// `over` on rows of a source, which keep their places.
-fn numbered(over: &logical::Window, stream: Stream) -> Result<Rel> {
-    let window = stream.window.clone();
+/// `over` on rows of a source, which keep their places, by window or all.
+fn numbered(
+    over: &logical::Window,
+    stream: Stream,
+    window: Option<WindowColumns>,
+) -> Result<Rel> {
     let mut fields: Vec<_> =
         stream.schema.iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
     for name in PLACE {
@@ -72,10 +78,9 @@ fn numbered(over: &logical::Window, stream: Stream) -> Result<Rel> {
     }
     let schema = Arc::new(DFSchema::new_with_metadata(fields, Default::default())?);
     let rows = ClosedRows::new(&schema);
-    let of_window = window.as_ref().expect("it is within a window");
     let leaf = Leaf {
-        spec: of_window.spec.clone(),
-        window_end: Some(first(&of_window.end)),
+        spec: window.as_ref().map_or_else(WindowSpec::whole, |w| w.spec.clone()),
+        window_end: window.as_ref().map(|w| first(&w.end)),
         assigned_to: AssignTo::Windows,
         gathers: Gathering::Slices,
         state: LeafState::Rows,
