@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
     Expr, ExprSchemable, Extension, LogicalPlan, LogicalPlanBuilder, TableSource,
 };
 
+use super::user_functions::UserFunctions;
 use super::window::EventTimeNode;
 use crate::diagnostics::{Diagnostic, Span};
 use crate::options::Options;
@@ -37,6 +38,11 @@ pub trait Connectors {
         table: &crate::sinks::SinkTable<'_>,
         options: Options,
     ) -> std::result::Result<Arc<dyn crate::sinks::Sink>, Vec<Diagnostic>>;
+
+    /// The functions written in Rust that a script may declare.
+    fn functions(&self) -> UserFunctions {
+        UserFunctions::default()
+    }
 }
 
 /// The connectors that the world sees.

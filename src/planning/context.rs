@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::catalog::Catalog;
 use super::functions::{self, Session};
+use super::user_functions::DeclaredFunctions;
 use crate::diagnostics::closest;
 
 /// DataFusion's session, set up for Flink's SQL and for plans that run on one
@@ -55,6 +56,7 @@ pub struct PlanContext<'a> {
     pub state: &'a SessionState,
     pub relation_planners: Vec<Arc<dyn RelationPlanner>>,
     pub type_planner: Arc<dyn TypePlanner>,
+    pub declared: &'a DeclaredFunctions,
 }
 
 impl ContextProvider for PlanContext<'_> {
@@ -84,7 +86,8 @@ impl ContextProvider for PlanContext<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.state.scalar_functions().get(&name.to_lowercase()).cloned()
+        let declared = self.declared.native(name);
+        declared.or_else(|| self.state.scalar_functions().get(&name.to_lowercase()).cloned())
     }
 
     fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {

@@ -1,10 +1,29 @@
 //! DataFusion's errors as diagnostics with a place in the script.
 
 use datafusion::common::{DataFusionError, SchemaError, Span as DfSpan};
+use datafusion::sql::sqlparser::ast::Spanned;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span as SqlSpan};
 
 use crate::diagnostics::{Diagnostic, Span, closest};
 use crate::sql::ast::Script;
+
+/// What is wrong with an expression as the author wrote it.
+#[derive(Debug)]
+pub struct Misuse {
+    message: String,
+    span: SqlSpan,
+}
+
+impl Misuse {
+    pub fn new(message: String, expr: &impl Spanned) -> Self {
+        Self { message, span: expr.span() }
+    }
+
+    /// At its place, or at `fallback` if nothing of it stands in the script.
+    pub fn diagnostic(self, script: &Script, fallback: Span) -> Diagnostic {
+        Diagnostic::error(self.message).at(script.span(self.span).unwrap_or(fallback))
+    }
+}
 
 /// The diagnostic of `error`; `fallback` is the place of the query.
 pub fn diagnostic(error: &DataFusionError, script: &Script, fallback: Span) -> Diagnostic {

@@ -23,6 +23,7 @@ mod relation;
 mod split;
 mod time_bounds;
 mod unnest;
+pub mod user_functions;
 mod wall_time;
 pub mod window;
 
@@ -45,12 +46,13 @@ use functions::Session;
 use job::JobBuilder;
 use pipeline::{Job, NullEventTime, Output};
 use split::{Operator, SplitError, SplitOptions};
+use user_functions::DeclaredFunctions;
 pub use wall_time::Zone;
 
 use crate::diagnostics::{Diagnostic, Span, Spanned};
 use crate::options::parse_duration;
 use crate::sinks::SinkTable;
-use crate::sql::ast::{Insert, Query, Script, StatementKind};
+use crate::sql::ast::{CreateFunction, Insert, Query, Script, StatementKind};
 
 /// `streaming`, the default, or `batch`: inputs that end are read to their end,
 /// no row is late, and every operator may look at all rows.
@@ -110,6 +112,7 @@ struct Planner<'a> {
     settings: BTreeMap<String, String>,
     state: Rc<SessionState>,
     catalog: Catalog,
+    functions: Rc<DeclaredFunctions>,
     job: JobBuilder,
     explained: Vec<String>,
     errors: Vec<Diagnostic>,
@@ -139,6 +142,7 @@ impl<'a> Planner<'a> {
             settings,
             state,
             catalog: Catalog::default(),
+            functions: Rc::default(),
             job: JobBuilder::default(),
             explained: Vec::new(),
             errors: Vec::new(),
@@ -155,9 +159,10 @@ impl<'a> Planner<'a> {
         self.state = Rc::clone(&state);
         let connectors = Rc::clone(&self.connectors);
         let script = self.script.clone();
+        let declared = Rc::clone(&self.functions);
         self.catalog.set_reader(Box::new(move |table: &Table| {
             let plan_expr = |expr: &crate::sql::ast::Expr, over: &LogicalPlan| {
-                plan_expr(expr, over.schema(), &state, &time_zone, &script)
+                plan_expr(expr, over.schema(), &state, &time_zone, &script, &declared)
             };
             table.read(connectors.as_ref(), &time_zone, &plan_expr)
         }));
@@ -212,12 +217,46 @@ impl<'a> Planner<'a> {
                     }
                 }
             }
+            StatementKind::CreateFunction(function) => self.create_function(function),
+            StatementKind::DropFunction { name, if_exists } => {
+                let removed = self.change_functions(|functions| functions.remove(&name.value));
+                if !removed && !if_exists {
+                    let message = format!("function `{}` is not declared", name.value);
+                    self.errors.push(Diagnostic::error(message).at(name.span));
+                }
+            }
             StatementKind::Query(_) => self.errors.push(
                 Diagnostic::error("a query alone has nowhere to write its rows").at(span).hint(
                     "write INSERT INTO a table; one WITH ('connector' = 'print') shows them",
                 ),
             ),
         }
+    }
+
+    fn create_function(&mut self, function: &CreateFunction) {
+        let name = &function.name;
+        if self.functions.contains(&name.value) {
+            if !function.if_not_exists {
+                let message = format!("function `{}` is declared twice", name.value);
+                self.errors.push(Diagnostic::error(message).at(name.span));
+            }
+            return;
+        }
+        let known = self.connectors.functions();
+        let (settings, time_zone) = (self.settings.clone(), self.time_zone());
+        let declared = self.change_functions(|functions| {
+            functions.declare(&name.value, &function.class, &known, &settings, &time_zone)
+        });
+        self.errors.extend(declared.err());
+    }
+
+    /// Changes what is declared, for what the script reads from here on.
+    fn change_functions<T>(&mut self, change: impl FnOnce(&mut DeclaredFunctions) -> T) -> T {
+        let mut functions = self.functions.as_ref().clone();
+        let result = change(&mut functions);
+        self.functions = Rc::new(functions);
+        self.renew();
+        result
     }
 
     fn inserts(&mut self, inserts: &[Insert]) {
@@ -285,12 +324,14 @@ impl<'a> Planner<'a> {
                 Arc::new(unnest::Unnests),
             ],
             type_planner: Arc::new(FlinkTypes { time_zone: self.time_zone() }),
+            declared: &self.functions,
         };
         let mut ast = query.ast.clone();
+        let place = |misuse: errors::Misuse| misuse.diagnostic(self.script, query.span);
+        self.functions.expand(&mut *ast).map_err(|misuse| Vec::from_iter(misuse.map(place)))?;
         unnest::rewrite(&mut *ast);
         group_window::rewrite(&mut ast);
-        functions::syntax::rewrite(&mut *ast)
-            .map_err(|message| vec![Diagnostic::error(message).at(query.span)])?;
+        functions::syntax::rewrite(&mut *ast).map_err(|misuse| vec![place(misuse)])?;
         let statement = sql::Statement::Query(ast);
         let planned = SqlToRel::new(&context)
             .sql_statement_to_plan(statement)
@@ -473,6 +514,7 @@ fn plan_expr(
     state: &SessionState,
     time_zone: &str,
     script: &Script,
+    declared: &DeclaredFunctions,
 ) -> Result<datafusion::logical_expr::Expr, Diagnostic> {
     let empty = Catalog::default();
     let context = PlanContext {
@@ -480,10 +522,15 @@ fn plan_expr(
         state,
         relation_planners: Vec::new(),
         type_planner: Arc::new(FlinkTypes { time_zone: time_zone.to_owned() }),
+        declared,
     };
     let mut ast = expr.ast.clone();
-    functions::syntax::rewrite(&mut ast)
-        .map_err(|message| Diagnostic::error(message).at(expr.span))?;
+    let place = |misuse: errors::Misuse| misuse.diagnostic(script, expr.span);
+    declared.expand(&mut ast).map_err(|misuse| {
+        let undeclared = || Diagnostic::error("a function here is not declared").at(expr.span);
+        misuse.map_or_else(undeclared, place)
+    })?;
+    functions::syntax::rewrite(&mut ast).map_err(place)?;
     SqlToRel::new(&context)
         .sql_to_expr(ast, schema, &mut PlannerContext::new())
         .and_then(|expr| coercion::typed_expr(expr, schema, time_zone))

@@ -46,8 +46,24 @@ pub enum StatementKind {
         name: Spanned<String>,
         if_exists: bool,
     },
+    /// `CREATE FUNCTION`.
+    CreateFunction(CreateFunction),
+    /// `DROP FUNCTION`, `IF EXISTS` or not.
+    DropFunction {
+        name: Spanned<String>,
+        if_exists: bool,
+    },
     /// A query with no sink (`SELECT …` at the top level).
     Query(Query),
+}
+
+/// `CREATE FUNCTION f AS 'class'`.
+#[derive(Debug, Clone)]
+pub struct CreateFunction {
+    pub name: Spanned<String>,
+    pub if_not_exists: bool,
+    /// The class that it names.
+    pub class: Spanned<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ mod create_table;
 mod cursor;
 mod data_types;
 mod dialect;
+mod function_text;
 mod lexer;
 mod query;
 mod refused;
@@ -28,6 +29,7 @@ use crate::diagnostics::{Diagnostic, SourceFile};
 use ast::Script;
 pub use data_types::resolve_type;
 pub use dialect::FlinkDialect;
+pub use function_text::{SqlFunction, parse_sql_function};
 pub use rewrite::PARTITION_BY;
 use statements::Statements;
 

@@ -41,8 +41,6 @@ const STATEMENTS: &[(&[&str], &str)] = &[
 const OBJECTS: &[(&[&str], &str)] = &[
     (&["CATALOG"], CATALOG),
     (&["DATABASE"], CATALOG),
-    (&["FUNCTION"], FUNCTION),
-    (&["SYSTEM", "FUNCTION"], FUNCTION),
     (&["MODEL"], ""),
     (&["CONNECTION"], "give the options in the table's WITH clause"),
     (&["MATERIALIZED", "TABLE"], "write CREATE TABLE and INSERT INTO"),
@@ -51,7 +49,6 @@ const OBJECTS: &[(&[&str], &str)] = &[
 
 const CATALOG: &str = "name tables without a catalog, and create them in the script";
 const CHANGE: &str = "a job appends to its tables; it does not change them";
-const FUNCTION: &str = "user-defined functions do not run here; use the built-in ones";
 const JAR: &str = "connectors and formats are built in; leave the statement out";
 const LOOK: &str = "run `turnstile check` on the script to see its tables";
 const PLAN: &str = "write the INSERT itself";

@@ -6,7 +6,9 @@
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::ast::{CreateTable, CreateView, Insert, Query, Statement, StatementKind};
+use super::ast::{
+    CreateFunction, CreateTable, CreateView, Insert, Query, Statement, StatementKind,
+};
 use super::create_table;
 use super::cursor::Cursor;
 use super::lexer::{Lexed, Tok};
@@ -170,7 +172,13 @@ impl<'a> Statements<'a> {
     fn create(&mut self, mut cursor: Cursor<'a>) -> Parsed<StatementKind> {
         let whole = cursor.clone();
         cursor.take_words(&["CREATE"]);
-        cursor.take_words(&["TEMPORARY"]);
+        let temporary = cursor.take_words(&["TEMPORARY"]);
+        if (temporary && cursor.take_words(&["SYSTEM", "FUNCTION"]))
+            || cursor.take_words(&["FUNCTION"])
+        {
+            let function = function(&mut cursor).map_err(|d| vec![d])?;
+            return Ok(StatementKind::CreateFunction(function));
+        }
         if cursor.take_words(&["TABLE"]) {
             let table = create_table::parse(cursor, &self.tables)?;
             self.tables.retain(|t| t.name.value != table.name.value);
@@ -222,11 +230,45 @@ impl<'a> Statements<'a> {
     }
 }
 
+/// `[IF NOT EXISTS] f AS 'class' [LANGUAGE JAVA|SCALA|PYTHON] [USING JAR '…', …]`.
+/// Where the class is to be found does not matter: no class is loaded.
+fn function(cursor: &mut Cursor<'_>) -> Result<CreateFunction, Diagnostic> {
+    let if_not_exists = cursor.take_words(&["IF", "NOT", "EXISTS"]);
+    let name = cursor.table_name("the function's name")?;
+    cursor.expect_words(&["AS"])?;
+    let class = cursor.string("the class, in quotes")?;
+    if cursor.take_words(&["LANGUAGE"]) {
+        let known = ["JAVA", "SCALA", "PYTHON"];
+        if !known.iter().any(|language| cursor.take_words(&[language])) {
+            return Err(cursor.unexpected_word("JAVA, SCALA or PYTHON", &known));
+        }
+    }
+    if cursor.take_words(&["USING"]) {
+        loop {
+            cursor.expect_words(&["JAR"])?;
+            cursor.string("the jar's path, in quotes")?;
+            if !cursor.take(&Token::Comma) {
+                break;
+            }
+        }
+    }
+    cursor.expect_end()?;
+    Ok(CreateFunction { name, if_not_exists, class })
+}
+
 /// `DROP [TEMPORARY] TABLE|VIEW [IF EXISTS] name`.
 fn drop(cursor: &mut Cursor<'_>) -> Result<StatementKind, Diagnostic> {
     let whole = cursor.clone();
     cursor.take_words(&["DROP"]);
-    cursor.take_words(&["TEMPORARY"]);
+    let temporary = cursor.take_words(&["TEMPORARY"]);
+    if (temporary && cursor.take_words(&["SYSTEM", "FUNCTION"]))
+        || cursor.take_words(&["FUNCTION"])
+    {
+        let if_exists = cursor.take_words(&["IF", "EXISTS"]);
+        let name = cursor.table_name("the name of a function")?;
+        cursor.expect_end()?;
+        return Ok(StatementKind::DropFunction { name, if_exists });
+    }
     if !cursor.take_words(&["TABLE"]) && !cursor.take_words(&["VIEW"]) {
         return Err(refused::create(&whole, cursor));
     }

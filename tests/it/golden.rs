@@ -58,7 +58,13 @@ const ROWS: &str = "NULL,NULL,7\na,2,7\nb,4,7\n\"c c\",NULL,7\n";
 fn the_cases_of_our_queries_pass() {
     let output = test(root(), &["queries"]);
     assert!(output.status.success(), "{}", text(&output));
-    assert!(!out(&output).contains("has no case"), "{}", out(&output));
+    // Which rows are in which window of the machine's clock, no file can say.
+    let printed = out(&output);
+    let without = printed.lines().filter(|line| line.contains("has no case"));
+    assert!(
+        without
+            .eq(["warning: queries/nexmark/q12.sql has no case in queries/nexmark/cases/q12/"])
+    );
 }
 
 /// Their rows were worked out without turnstile, and still are.

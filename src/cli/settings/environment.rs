@@ -39,8 +39,10 @@ pub fn read(
 }
 
 fn key_of(name: &str) -> Result<&'static Key, Diagnostic> {
-    KEYS.iter().find(|key| variable(key.name) == name).ok_or_else(|| {
-        let variables: Vec<String> = KEYS.iter().map(|key| variable(key.name)).collect();
+    // A class keeps its capitals and dots, which a variable's name cannot.
+    let mut keys = KEYS.iter().filter(|key| !key.is_family());
+    let variables: Vec<String> = keys.clone().map(|key| variable(key.name)).collect();
+    keys.find(|key| variable(key.name) == name).ok_or_else(|| {
         Diagnostic::error(format!("unknown variable {name}"))
             .did_you_mean(name, variables.iter().map(String::as_str))
             .hint(format!("known are {}", variables.join(", ")))

@@ -29,6 +29,13 @@ struct Key {
     fits: fn(&str) -> bool,
 }
 
+impl Key {
+    /// A name that ends with a dot stands for all that begin with it.
+    fn is_family(&self) -> bool {
+        self.name.ends_with('.')
+    }
+}
+
 const CHECKPOINT_INTERVAL: &str = "execution.checkpointing.interval";
 const BATCH_SIZE: &str = "turnstile.batch-size";
 const LOG_LEVEL: &str = "turnstile.log-level";
@@ -50,6 +57,21 @@ const KEYS: &[Key] = &[
         name: planning::IDLE_TIMEOUT,
         expected: "a duration such as `30 s`",
         fits: |v| parse_duration(v).is_some(),
+    },
+    Key {
+        name: planning::RUNTIME_MODE,
+        expected: "streaming or batch",
+        fits: |v| ["streaming", "batch"].contains(&v.to_lowercase().as_str()),
+    },
+    Key {
+        name: planning::STATE_TTL,
+        expected: "a duration such as `1 h`",
+        fits: |v| parse_duration(v).is_some(),
+    },
+    Key {
+        name: planning::user_functions::FUNCTIONS,
+        expected: "a function such as `(s STRING) RETURNS STRING AS UPPER(s)`",
+        fits: |v| crate::sql::parse_sql_function(v).is_ok(),
     },
     Key {
         name: planning::NULL_EVENT_TIME,
@@ -79,7 +101,10 @@ const KEYS: &[Key] = &[
 ];
 
 fn known(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
+    KEYS.iter().find(|key| match key.is_family() {
+        true => name.len() > key.name.len() && name.starts_with(key.name),
+        false => key.name == name,
+    })
 }
 
 /// Flags of every command that runs or plans a script.

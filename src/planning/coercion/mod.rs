@@ -14,12 +14,16 @@ mod interval;
 mod like;
 mod literal;
 
+use std::sync::Arc;
+
+use arrow::datatypes::Field;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, lit, when,
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Values, lit,
+    when,
 };
 
 use super::cast;
@@ -48,11 +52,32 @@ pub fn typed_plan(plan: LogicalPlan, time_zone: &str) -> Result<LogicalPlan> {
         })?;
         rewritten.map_data(|plan| match plan {
             // Its types follow from its literals.
-            LogicalPlan::Values(values) => LogicalPlanBuilder::values(values.values)?.build(),
+            LogicalPlan::Values(values) => typed_values(values.values),
             plan => plan.recompute_schema(),
         })
     })
     .map(|t| t.data)
+}
+
+/// `VALUES (…), (…)` with the types of its rows.
+fn typed_values(mut rows: Vec<Vec<Expr>>) -> Result<LogicalPlan> {
+    let nothing = DFSchema::empty();
+    let width = rows.first().map_or(0, Vec::len);
+    let mut fields = Vec::new();
+    for column in 0..width {
+        let types = rows.iter().map(|row| row[column].get_type(&nothing));
+        let mut types = types.collect::<Result<Vec<_>>>()?;
+        types.retain(|ty| !ty.is_null());
+        types.dedup();
+        let [ty] = types.as_slice() else { return LogicalPlanBuilder::values(rows)?.build() };
+        for row in &mut rows {
+            let value = std::mem::replace(&mut row[column], lit(ScalarValue::Null));
+            row[column] = as_type(value, ty, &nothing)?;
+        }
+        fields.push(Field::new(format!("column{}", column + 1), ty.clone(), true));
+    }
+    let schema = DFSchema::from_unqualified_fields(fields.into(), Default::default())?;
+    Ok(LogicalPlan::Values(Values { schema: Arc::new(schema), values: rows }))
 }
 
 /// The expression with Flink's types.

@@ -20,33 +20,34 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::planning::cast::{self, Failure};
+use crate::planning::errors::Misuse;
 
 /// Rewrites every expression in `part`.
 ///
 /// # Errors
 /// An interval that says nothing, for a person.
-pub fn rewrite(part: &mut impl VisitMut) -> Result<(), String> {
+pub fn rewrite(part: &mut impl VisitMut) -> Result<(), Misuse> {
     let flow = part.visit(&mut Rewriter);
     match flow {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(message) => Err(message),
+        ControlFlow::Break(misuse) => Err(misuse),
     }
 }
 
 struct Rewriter;
 
 impl VisitorMut for Rewriter {
-    type Break = String;
+    type Break = Misuse;
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Misuse> {
         name_columns(&mut select.projection);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Misuse> {
         match step(expr) {
             Ok(()) => ControlFlow::Continue(()),
-            Err(message) => ControlFlow::Break(message),
+            Err(message) => ControlFlow::Break(Misuse::new(message, expr)),
         }
     }
 }

@@ -42,8 +42,8 @@ fn evaluated_in(zone: &str, expression: &str) -> Result<(String, String), String
     let batch = one_row(zone);
     let schema = DFSchema::try_from(batch.schema()).expect("unqualified columns");
     let state = session_state(&Session { time_zone: zone.to_owned() });
-    let planned =
-        plan_expr(&expr, &schema, &state, zone, &script).map_err(|e| e.message.clone())?;
+    let planned = plan_expr(&expr, &schema, &state, zone, &script, &Default::default())
+        .map_err(|e| e.message.clone())?;
     let physical =
         state.create_physical_expr(planned, &schema).map_err(|e| e.strip_backtrace())?;
     let value = physical.evaluate(&batch).map_err(|e| e.strip_backtrace())?;

@@ -144,7 +144,7 @@ fn what_flink_has_and_we_do_not_run_is_refused_by_name() {
         ("USE CATALOG c", "USE is not supported"),
         ("ADD JAR '/x.jar'", "ADD JAR is not supported"),
         ("CREATE CATALOG c WITH ('a' = 'b')", "CREATE CATALOG is not supported"),
-        ("CREATE TEMPORARY FUNCTION f AS 'x'", "CREATE TEMPORARY FUNCTION is not supported"),
+        ("CREATE TEMPORARY MODEL f AS 'x'", "CREATE TEMPORARY MODEL is not supported"),
         ("DROP DATABASE d", "DROP DATABASE is not supported"),
         ("ALTER TABLE t ADD a INT", "ALTER is not supported"),
         ("EXPLAIN SELECT 1", "EXPLAIN is not supported"),

@@ -1,0 +1,5 @@
+SET 'turnstile.functions.com.acme.F' = '(s STRING) RETURNS STRING AS UPPER(s)';
+CREATE FUNCTION f AS 'com.acme.F';
+CREATE TABLE o (s STRING) WITH ('connector'='kafka','topic'='o','properties.bootstrap.servers'='localhost:9092','scan.startup.mode'='earliest-offset','scan.bounded.mode'='latest-offset','format'='json');
+CREATE TABLE res (s STRING) WITH ('connector'='filesystem','path'='out/res','format'='parquet');
+INSERT INTO res SELECT f(s, 1) FROM o;
