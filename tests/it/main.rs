@@ -7,6 +7,7 @@ mod cases;
 mod commands;
 mod golden;
 mod kafka;
+mod lake;
 mod preview;
 mod produce;
 mod row_by_row;

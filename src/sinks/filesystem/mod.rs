@@ -34,8 +34,6 @@ mod partition_path;
 mod partitioner;
 mod s3;
 mod spool;
-#[cfg(test)]
-mod tests;
 mod text_file;
 mod writer;
 
