@@ -18,6 +18,7 @@ mod group_window;
 mod insert;
 mod job;
 mod merging;
+mod not_in;
 pub mod pipeline;
 mod relation;
 mod split;
@@ -335,6 +336,7 @@ impl<'a> Planner<'a> {
         let statement = sql::Statement::Query(ast);
         let planned = SqlToRel::new(&context)
             .sql_statement_to_plan(statement)
+            .and_then(not_in::rewrite)
             .and_then(|plan| coercion::typed_plan(plan, &self.time_zone()));
         let declared = self.catalog.take_errors();
         match planned {

@@ -134,7 +134,7 @@ class Script:
         return self.pick(
             f"({a} + {self.number(depth - 1)})", f"ABS({a})", f"-{a}", f"COALESCE({a}, 0)", "CHAR_LENGTH(s)",
             f"CASE WHEN {self.condition(depth - 1)} THEN {a} ELSE 1 END", f"({a} * 2)", "MOD(n, 7)", "EXTRACT(DOW FROM `day`)",
-            "TRY_CAST(s AS INT)", f"SIGN({a})", "POSITION('a' IN s)", "HOUR(ts2)", f"NULLIF({a}, 1)", "FLOOR(d)", "ROUND(dc, 1)",
+            "TRY_CAST(s AS INT)", "SIGN(n)", "POSITION('a' IN s)", "HOUR(ts2)", f"NULLIF({a}, 1)", "FLOOR(d)", "ROUND(dc, 1)",
             "CAST(d AS INT)", "TIMESTAMPDIFF(MINUTE, ts2, TIMESTAMP '2025-06-01 00:00:00')", "IF(flag, 1, 2)")
 
     def text(self, depth=1):
