@@ -8,7 +8,7 @@
 //! cases
 //! engine
 //! planning
-//! sql | sources | sinks
+//! sql | sources | sinks | checkpoint
 //! formats
 //! types | options | diagnostics | clock | kafka_client
 //! ```
@@ -17,6 +17,7 @@
 
 pub mod broker;
 pub mod cases;
+mod checkpoint;
 pub mod cli;
 pub mod clock;
 pub mod diagnostics;

@@ -49,8 +49,7 @@ fn not_exists(part: InSubquery, outside: &DFSchema) -> Result<Expr> {
     let condition = if may_be_null { equal.is_not_false() } else { equal };
     let plan = LogicalPlanBuilder::from(inside).filter(condition)?.build()?;
     let outer_ref_columns = plan.all_out_ref_exprs();
-    let subquery =
-        Subquery { subquery: plan.into(), outer_ref_columns, spans: subquery.spans };
+    let subquery = Subquery { subquery: plan.into(), outer_ref_columns, spans: subquery.spans };
     Ok(Expr::Exists(Exists { subquery, negated: true }))
 }
 

@@ -1,0 +1,3 @@
+//! Exactly once: what a job commits, and how.
+
+mod protocol;
