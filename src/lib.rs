@@ -10,7 +10,7 @@
 //! planning
 //! sql | sources | sinks | checkpoint
 //! formats
-//! types | options | diagnostics | clock | kafka_client
+//! types | options | diagnostics | clock | kafka_client | store
 //! ```
 //!
 //! `broker` stands apart: the in-memory Kafka broker of the demo and the tests.
@@ -30,4 +30,5 @@ pub mod readings;
 pub mod sinks;
 pub mod sources;
 pub mod sql;
+mod store;
 pub mod types;

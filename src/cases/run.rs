@@ -13,7 +13,7 @@ use super::connectors::{CaseConnectors, Landed};
 use super::{Case, CaseError, io};
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::diagnostics::{Diagnostic, SourceFile};
-use crate::engine::{self, Ended, EngineError, RunOptions, Status, StopSignal};
+use crate::engine::{self, Checkpoints, Ended, EngineError, RunOptions, Status, StopSignal};
 use crate::planning::pipeline::Job;
 use crate::sources::replay::{Arrival, NextOrder, Order};
 
@@ -154,7 +154,7 @@ impl<'a> Prepared<'a> {
         let options = RunOptions {
             workers: variation.workers,
             batch_size: variation.batch_size,
-            publish_interval: None,
+            checkpoints: Checkpoints::default(),
             clock,
             run_id: "case".to_owned(),
         };
@@ -166,7 +166,7 @@ impl<'a> Prepared<'a> {
         match ended {
             Err(error) => Err(CaseError::Refused(failed(&error))),
             Ok(Ended::Stopped) => Err(CaseError::Stopped),
-            Ok(Ended::Finished) => Ok(Written {
+            Ok(Ended::Finished | Ended::AlreadyFinished) => Ok(Written {
                 tables,
                 late_rows: status.late_rows.load(Ordering::Relaxed),
                 undecodable: status.decode_errors.load(Ordering::Relaxed),

@@ -85,7 +85,7 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
             result
         });
         threads.spawn(|| announce_first_row(&status, &stop, started));
-        let ended = run::run(planned, &status, &stop);
+        let ended = run::run(planned, None, &status, &stop);
         // If the job failed, the producer must not go on alone.
         stop.stop();
         let produced = produced.join().map_err(|_| CliError::Bug("the producer".to_owned()))?;

@@ -1,5 +1,7 @@
 //! Why a command failed, by who can mend it.
 
+use super::settings::JOB_NAME;
+use crate::checkpoint::CheckpointError;
 use crate::diagnostics::{Diagnostic, SourceFile};
 use crate::engine::EngineError;
 
@@ -40,6 +42,13 @@ impl From<EngineError> for CliError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Worker(_) => CliError::Bug(error.to_string()),
+            EngineError::Checkpoint(CheckpointError::OtherPlan { .. }) => {
+                CliError::Author(format!(
+                    "error: {error}\n\
+                     hint: --drop-state goes on at the stored offsets and drops what open windows hold\n\
+                     hint: another {JOB_NAME} begins a new job at the table's startup position"
+                ))
+            }
             other => CliError::World(other.to_string()),
         }
     }

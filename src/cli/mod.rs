@@ -16,6 +16,7 @@ mod screen;
 mod script;
 mod settings;
 mod signals;
+mod state;
 mod test;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

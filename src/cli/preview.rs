@@ -56,7 +56,7 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
     let done = StopSignal::default();
     let ended = std::thread::scope(|threads| {
         threads.spawn(|| stop_after(timeout, &stop, &done));
-        let ended = run::run(planned, &status, &stop);
+        let ended = run::run(planned, None, &status, &stop);
         done.stop();
         ended
     });
@@ -81,7 +81,7 @@ fn conclude(sinks: &Captures, ended: Ended, late: bool, status: &Status, timeout
     let rows_in = short(at(&status.rows_in) as f64);
     let (late_rows, errors) = (at(&status.late_rows), at(&status.decode_errors));
     let why = match ended {
-        Ended::Finished => "the input ended",
+        Ended::Finished | Ended::AlreadyFinished => "the input ended",
         Ended::Stopped if sinks.all_full() => "that is enough",
         Ended::Stopped if late => &format!("{timeout} are over (--timeout)"),
         Ended::Stopped => "stopped",

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::progress::{Progress, short};
 use super::settings::{RunSettings, SettingFlags, Settings, apply_log_level};
 use super::signals::stop_on_signals;
-use super::{CliError, answer, say, script};
+use super::{CliError, answer, say, script, state};
 use crate::clock::{Clock as _, SystemClock};
-use crate::engine::{self, Ended, RunOptions, Status, StopSignal};
+use crate::engine::{self, Checkpoints, Ended, RunOptions, StateOptions, Status, StopSignal};
 use crate::planning::Planned;
 use crate::planning::pipeline::Job;
 
@@ -20,6 +20,10 @@ pub struct Args {
     /// Query file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Go on at the stored offsets of a job whose query has changed; what its
+    /// open windows hold is lost.
+    #[arg(long)]
+    drop_state: bool,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -33,48 +37,52 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
     if planned.job.outputs.is_empty() {
         return Ok(());
     }
-    introduce(&planned.job);
+    let state = state::options(&planned, args.drop_state)?;
+    introduce(&planned.job, state.as_ref());
     let stop = StopSignal::default();
     stop_on_signals(&stop)?;
     let status = Arc::new(Status::default());
     let started = Instant::now();
     let progress = Progress::start(&status, planned.job.is_bounded());
     let bounded = planned.job.is_bounded();
-    let ended = run(planned, &status, &stop);
+    let keeps_state = state.is_some();
+    let ended = run(planned, state, &status, &stop);
     drop(progress);
     let ended = ended?;
-    conclude(ended, bounded, &status, started.elapsed());
+    conclude(ended, bounded, keeps_state, &status, started.elapsed());
     Ok(())
 }
 
 /// Runs a planned job with its own settings.
 pub fn run(
     planned: Planned,
+    state: Option<StateOptions>,
     status: &Arc<Status>,
     stop: &StopSignal,
 ) -> Result<Ended, CliError> {
     apply_log_level(&planned.settings);
-    let options = options(&planned);
+    let options = options(&planned, state);
     Ok(engine::run(planned.job, &options, status, stop)?)
 }
 
 /// A window's results should be seen soon; a row-by-row query's need not make
 /// a file a second.
-const WINDOW_PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
+const RESULTS_INTERVAL: Duration = Duration::from_secs(1);
 
-fn options(planned: &Planned) -> RunOptions {
+fn options(planned: &Planned, state: Option<StateOptions>) -> RunOptions {
     let settings = RunSettings::from(&planned.settings);
-    let publish_interval = if planned.job.is_bounded() {
-        None
-    } else if planned.job.stages.is_empty() {
-        Some(settings.checkpoint_interval)
-    } else {
-        Some(WINDOW_PUBLISH_INTERVAL.min(settings.checkpoint_interval))
+    let interval = Some(settings.checkpoint_interval);
+    let results = RESULTS_INTERVAL.min(settings.checkpoint_interval);
+    let bounded = planned.job.is_bounded();
+    let checkpoints = Checkpoints {
+        interval: interval.filter(|_| !bounded || state.is_some()),
+        results_interval: (!bounded && !planned.job.stages.is_empty()).then_some(results),
+        state,
     };
     RunOptions {
         workers: settings.workers,
         batch_size: settings.batch_size,
-        publish_interval,
+        checkpoints,
         clock: Arc::new(SystemClock),
         run_id: run_id(),
     }
@@ -86,22 +94,34 @@ fn run_id() -> String {
     format!("{}-{}", SystemClock.now_ms(), &unique[..8])
 }
 
-fn introduce(job: &Job) {
+fn introduce(job: &Job, state: Option<&StateOptions>) {
     let sources: Vec<_> = job.scans.iter().map(|s| s.table.as_str()).collect();
     let sinks: Vec<_> = job.outputs.iter().map(|o| o.table.as_str()).collect();
     say(&format!("{}: {} -> {}", job.name, sources.join(", "), sinks.join(", ")));
-    if !job.is_bounded() {
-        say(
-            "note: progress is not kept yet; a restart reads from the table's startup position",
-        );
+    match state {
+        Some(state) => say(&format!("state: {}", state.location)),
+        None => say("no state is kept: none of the sinks could use it"),
     }
 }
 
-fn conclude(ended: Ended, bounded: bool, status: &Status, elapsed: Duration) {
+fn conclude(
+    ended: Ended,
+    bounded: bool,
+    keeps_state: bool,
+    status: &Status,
+    elapsed: Duration,
+) {
+    if ended == Ended::AlreadyFinished {
+        say(
+            "this job has finished before: its input was read to the end, nothing is left to do\n\
+             hint: another turnstile.job.name begins anew",
+        );
+        return;
+    }
     let at = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let rows_in = at(&status.rows_in);
     let how = match ended {
-        Ended::Finished => "finished",
+        Ended::Finished | Ended::AlreadyFinished => "finished",
         Ended::Stopped => "stopped",
     };
     say(&format!(
@@ -117,7 +137,11 @@ fn conclude(ended: Ended, bounded: bool, status: &Status, elapsed: Duration) {
     ));
     let open = at(&status.open_windows);
     if ended == Ended::Stopped && open > 0 {
-        let hint = if bounded { "" } else { "; a restart reads their rows again" };
-        say(&format!("{open} windows were still open and are not written{hint}"));
+        let hint = match (keeps_state, bounded) {
+            (true, _) => "are kept: the next run goes on with them",
+            (false, true) => "are not written",
+            (false, false) => "are not written; a restart reads their rows again",
+        };
+        say(&format!("{open} windows were still open and {hint}"));
     }
 }

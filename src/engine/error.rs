@@ -1,5 +1,6 @@
 //! What stops a running job.
 
+use crate::checkpoint::CheckpointError;
 use crate::sinks::SinkError;
 use crate::sources::SourceError;
 
@@ -35,6 +36,8 @@ pub enum EngineError {
     /// by zero.
     #[error("{0}")]
     Compute(String),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     #[error("a worker thread failed: {0}")]
     Worker(String),
 }

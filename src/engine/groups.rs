@@ -10,6 +10,7 @@ use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
+use super::cut;
 use super::error::EngineError;
 use super::ops::{evaluate_all, truth};
 use crate::planning::pipeline::{Aggregate, AggregateFunction};
@@ -61,6 +62,29 @@ pub struct Partial {
     /// The state columns of each function.
     pub states: Vec<Vec<ArrayRef>>,
     pub rows: usize,
+}
+
+impl Partial {
+    /// Its columns side by side.
+    pub fn to_batch(&self) -> Result<RecordBatch, EngineError> {
+        let states = self.states.iter().flatten();
+        cut::anonymous(self.keys.iter().chain(states).cloned().collect(), self.rows)
+    }
+
+    pub fn from_batch(aggregate: &Aggregate, batch: &RecordBatch) -> Result<Self, EngineError> {
+        let mut columns = batch.columns().iter().cloned();
+        let mut take = |count: usize| columns.by_ref().take(count).collect::<Vec<_>>();
+        let keys = take(aggregate.keys.len());
+        let mut states = Vec::with_capacity(aggregate.functions.len());
+        for function in &aggregate.functions {
+            states.push(take(function.function.state_fields()?.len()));
+        }
+        let given: usize = keys.len() + states.iter().map(Vec::len).sum::<usize>();
+        if given != batch.num_columns() {
+            return Err(cut::misfit("another number of columns", None));
+        }
+        Ok(Self { keys, states, rows: batch.num_rows() })
+    }
 }
 
 impl Groups {

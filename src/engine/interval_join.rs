@@ -18,8 +18,10 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use datafusion::common::JoinType;
 use tokio::runtime::Runtime;
 
+use super::cut::{Namer, PieceOf, anonymous, int64s, piece, under};
 use super::error::EngineError;
 use super::rows::Rows;
+use crate::checkpoint::{Piece, PieceId};
 use crate::planning::pipeline::IntervalJoin;
 
 /// Rows of either side that may still find a match.
@@ -46,6 +48,18 @@ struct Kept {
     /// The least and the largest time, in milliseconds.
     first: i64,
     last: i64,
+    /// Its name, if it has been stored as it is.
+    stored: Option<PieceId>,
+}
+
+impl Kept {
+    fn new(join: &IntervalJoin, side: usize, batch: RecordBatch) -> Self {
+        let times = times(join, side, &batch);
+        let known = || times.iter().flatten().copied();
+        let first = known().min().unwrap_or(i64::MIN);
+        let last = known().max().unwrap_or(i64::MIN);
+        Self { batch, first, last, stored: None }
+    }
 }
 
 const LEFT: usize = 0;
@@ -147,6 +161,55 @@ impl JoinedRows {
         Ok(())
     }
 
+    /// The rows of both sides, and what is known of their matches.
+    pub fn cut(
+        &mut self,
+        stage: usize,
+        namer: &mut Namer,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), EngineError> {
+        for (side, state) in self.sides.iter_mut().enumerate() {
+            for kept in &mut state.kept {
+                let id = *kept.stored.get_or_insert_with(|| namer.name());
+                let rows = Arc::new(kept.batch.clone());
+                pieces.push(piece(id, &PieceOf::Joined { stage, side }, &rows));
+            }
+            let mut matched: Vec<i64> = state.matched.iter().copied().collect();
+            matched.sort_unstable();
+            let rows = matched.len();
+            let batch = anonymous(vec![int64s(matched.into_iter().map(Some))], rows)?;
+            let of = PieceOf::Matched { stage, side, next_number: state.next_number };
+            pieces.push(piece(namer.name(), &of, &Arc::new(batch)));
+        }
+        Ok(())
+    }
+
+    /// Takes back rows of an earlier process.
+    pub fn restore_rows(
+        &mut self,
+        join: &IntervalJoin,
+        side: usize,
+        id: PieceId,
+        batch: &RecordBatch,
+    ) -> Result<(), EngineError> {
+        let batch = under(&join.pairs.input_schema(side), batch)?;
+        let state = &mut self.sides[side];
+        state.width = Some(batch.num_columns() - 2);
+        let kept = Kept { stored: Some(id), ..Kept::new(join, side, batch) };
+        let gone = kept.first.saturating_add(join.reach_ms[side]).saturating_add(1);
+        state.next_gone = Some(state.next_gone.map_or(gone, |next| next.min(gone)));
+        state.kept.push(kept);
+        Ok(())
+    }
+
+    pub fn restore_matched(&mut self, side: usize, next_number: i64, matched: &RecordBatch) {
+        let state = &mut self.sides[side];
+        state.next_number = next_number;
+        if let Some(numbers) = matched.column(0).as_primitive_opt::<Int64Type>() {
+            state.matched.extend(numbers.values());
+        }
+    }
+
     /// The watermark at which a row that has found no match comes out.
     pub fn next_firing(&self) -> Option<i64> {
         self.sides.iter().filter_map(|side| side.next_gone).min()
@@ -201,11 +264,7 @@ impl Side {
             columns.push(Arc::new(numbers));
             columns.push(Arc::new(since));
             let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
-            let times = times(join, side, &batch);
-            let known = || times.iter().flatten().copied();
-            let first = known().min().unwrap_or(i64::MIN);
-            let last = known().max().unwrap_or(i64::MIN);
-            all.push(Kept { batch, first, last });
+            all.push(Kept::new(join, side, batch));
         }
         Ok(all)
     }
@@ -236,7 +295,7 @@ impl Side {
                 let first = times.iter().flatten().filter(|time| !passed(**time)).min();
                 let first = *first.expect("the last of them stays");
                 let batch = take_record_batch(&kept.batch, &UInt32Array::from(stay))?;
-                self.kept.push(Kept { batch, first, last: kept.last });
+                self.kept.push(Kept { batch, first, last: kept.last, stored: None });
             }
         }
         let next = self.kept.iter().map(|kept| kept.first).min();

@@ -9,16 +9,20 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take, take_record_batch};
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::row::{OwnedRow, RowConverter, SortField};
+use datafusion::physical_expr::PhysicalExpr;
 
+use super::cut::{Namer, PieceOf, anonymous, int64s, misfit, piece, under};
 use super::error::EngineError;
 use super::ops::evaluate_all;
 use super::rows::Rows;
 use super::watermark;
+use crate::checkpoint::Piece;
 use crate::planning::pipeline::KeepFirst;
 
 pub struct FirstRows {
@@ -114,13 +118,7 @@ impl FirstRows {
         let keys = evaluate_all(&plan.keys, reached)?;
         let keys = keys.iter().map(|key| take(key, &order, None));
         let keys = keys.collect::<Result<Vec<ArrayRef>, _>>()?;
-        if self.keys.is_none() {
-            let fields =
-                keys.iter().map(|key| SortField::new(DataType::clone(key.data_type())));
-            self.keys = Some(RowConverter::new(fields.collect())?);
-        }
-        let converter = self.keys.as_ref().expect("just made");
-        let keys = converter.convert_columns(&keys)?;
+        let keys = self.converter(plan)?.convert_columns(&keys)?;
         let mut first = Vec::new();
         for (key, row) in keys.iter().zip(order.values()) {
             if let Entry::Vacant(new) = self.seen.entry(key.owned()) {
@@ -129,6 +127,70 @@ impl FirstRows {
             }
         }
         Ok(take_record_batch(reached, &UInt32Array::from(first))?)
+    }
+
+    /// Keys that have come out, and rows that wait.
+    pub fn cut(
+        &self,
+        stage: usize,
+        namer: &mut Namer,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), EngineError> {
+        let mut seen: Vec<(&[u8], i64)> =
+            self.seen.iter().map(|(key, since)| (key.as_ref(), *since)).collect();
+        seen.sort_unstable();
+        let keys: ArrayRef = Arc::new(BinaryArray::from_iter_values(seen.iter().map(|s| s.0)));
+        let since = int64s(seen.iter().map(|s| Some(s.1)));
+        let batch = anonymous(vec![keys, since], seen.len())?;
+        pieces.push(piece(namer.name(), &PieceOf::Seen { stage }, &Arc::new(batch)));
+        for waiting in &self.waiting {
+            let of = PieceOf::Waiting { stage, split: waiting.split };
+            pieces.push(piece(namer.name(), &of, &Arc::new(waiting.batch.clone())));
+        }
+        Ok(())
+    }
+
+    /// Takes back rows of an earlier process.
+    pub fn restore_waiting(
+        &mut self,
+        plan: &KeepFirst,
+        split: u64,
+        batch: &RecordBatch,
+    ) -> Result<(), EngineError> {
+        let batch = under(&plan.schema, batch)?;
+        if let Some(first) = times(plan, &batch).into_iter().min() {
+            self.waiting.push(Waiting { batch, split, first });
+        }
+        Ok(())
+    }
+
+    /// Takes back keys that an earlier process has let out.
+    pub fn restore_seen(
+        &mut self,
+        plan: &KeepFirst,
+        batch: &RecordBatch,
+    ) -> Result<(), EngineError> {
+        let keys = batch.column(0).as_binary_opt::<i32>();
+        let since = batch.column(1).as_primitive_opt::<Int64Type>();
+        let (Some(keys), Some(since)) = (keys, since) else {
+            return Err(misfit("keys", None));
+        };
+        let converter = self.converter(plan)?;
+        let parser = converter.parser();
+        let owned: Vec<OwnedRow> =
+            keys.iter().flatten().map(|key| parser.parse(key).owned()).collect();
+        self.seen.extend(owned.into_iter().zip(since.values().iter().copied()));
+        Ok(())
+    }
+
+    fn converter(&mut self, plan: &KeepFirst) -> Result<&RowConverter, EngineError> {
+        if self.keys.is_none() {
+            let field =
+                |key: &Arc<dyn PhysicalExpr>| Ok(SortField::new(key.data_type(&plan.schema)?));
+            let fields = plan.keys.iter().map(field).collect::<Result<_, EngineError>>()?;
+            self.keys = Some(RowConverter::new(fields)?);
+        }
+        Ok(self.keys.as_ref().expect("just made"))
     }
 
     /// Forgets keys whose time has run out.

@@ -1,13 +1,20 @@
 //! A leaf's state on both sides: what rows are folded into, and what turns it
 //! into windows when time moves on.
 
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+use super::cut::{Namer, Notes, PieceOf, misfit, piece};
 use super::error::EngineError;
+use super::groups::Partial;
 use super::rows::Rows;
 use super::sessions::{OpenSessions, Pieces, WaitingSessions};
-use super::slices::{self, ClosedSlices, OpenSlices};
+use super::slices::{self, ClosedSlices, OpenSlices, SliceId};
 use super::watermark;
 use super::windows::{Fired, SharedSlices};
-use crate::planning::pipeline::{Gathering, Leaf};
+use crate::checkpoint::{Piece, PieceId};
+use crate::planning::pipeline::{Gathering, Leaf, LeafState};
 use crate::planning::window::TimeKind;
 
 /// Where rows are folded in.
@@ -22,6 +29,12 @@ pub enum Share {
     Slices(ClosedSlices),
     Sessions(Vec<Pieces>),
     AsTheyCame(Vec<Rows>),
+}
+
+/// What a leaf gives at a cut.
+pub enum LeafCut {
+    Runs(Vec<(SliceId, PieceId, Arc<RecordBatch>)>),
+    Handed(Share),
 }
 
 /// Where the shares of all workers become windows.
@@ -61,10 +74,64 @@ impl OpenLeaf {
     /// Hands over what windows need that fire at or before `watermark`.
     pub fn close(&mut self, leaf: &Leaf, watermark: i64) -> Result<Share, EngineError> {
         Ok(match self {
-            OpenLeaf::Slices(slices) => Share::Slices(slices.close(leaf, watermark)),
+            OpenLeaf::Slices(slices) => Share::Slices(slices.close(leaf, watermark)?),
             OpenLeaf::Sessions(sessions) => Share::Sessions(sessions.close()?),
             OpenLeaf::AsTheyCame(all) => Share::AsTheyCame(std::mem::take(all)),
         })
+    }
+
+    /// Seals slices; hands over what is no slices.
+    pub fn cut(&mut self, leaf: &Leaf, namer: &mut Namer) -> Result<LeafCut, EngineError> {
+        Ok(match self {
+            OpenLeaf::Slices(slices) => LeafCut::Runs(slices.cut(leaf, namer)?),
+            OpenLeaf::Sessions(sessions) => LeafCut::Handed(Share::Sessions(sessions.close()?)),
+            OpenLeaf::AsTheyCame(all) => {
+                LeafCut::Handed(Share::AsTheyCame(std::mem::take(all)))
+            }
+        })
+    }
+
+    /// Takes back a run of an earlier process.
+    pub fn restore(&mut self, slice: SliceId, id: PieceId, rows: RecordBatch) {
+        match self {
+            OpenLeaf::Slices(slices) => slices.restore(slice, id, rows),
+            OpenLeaf::Sessions(_) | OpenLeaf::AsTheyCame(_) => {
+                unreachable!("only slices are kept in runs")
+            }
+        }
+    }
+
+    /// Keeps rows that another handed over.
+    pub fn take_back(&mut self, rows: Vec<Rows>) {
+        if let OpenLeaf::AsTheyCame(all) = self {
+            all.extend(rows);
+        }
+    }
+
+    /// Rows that wait here as they came.
+    pub fn came(&self) -> &[Rows] {
+        match self {
+            OpenLeaf::AsTheyCame(all) => all,
+            OpenLeaf::Slices(_) | OpenLeaf::Sessions(_) => &[],
+        }
+    }
+
+    /// The numbers that rows have been given: of places, and of being behind.
+    pub fn numbers(&self) -> (i64, u64) {
+        match self {
+            OpenLeaf::Slices(slices) => (slices.places(), 0),
+            OpenLeaf::Sessions(sessions) => (0, sessions.behind()),
+            OpenLeaf::AsTheyCame(_) => (0, 0),
+        }
+    }
+
+    /// No number up to these is given again.
+    pub fn number_from(&mut self, notes: &Notes) {
+        match self {
+            OpenLeaf::Slices(slices) => slices.begin_places_at(notes.places),
+            OpenLeaf::Sessions(sessions) => sessions.begin_behind_at(notes.behind),
+            OpenLeaf::AsTheyCame(_) => {}
+        }
     }
 
     /// The least watermark at which a window with rows from here may fire.
@@ -130,6 +197,70 @@ impl ClosingLeaf {
                 sessions.fire(leaf, pieces, watermark)
             }
             _ => unreachable!("a leaf gathers one way"),
+        }
+    }
+
+    /// What is kept, in pieces.
+    pub fn cut(
+        &mut self,
+        stage: usize,
+        leaf: usize,
+        namer: &mut Namer,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), EngineError> {
+        match self {
+            ClosingLeaf::Windows(windows) => {
+                for ((end, from), id, rows) in windows.cut(namer)? {
+                    pieces.push(piece(id, &PieceOf::Shared { stage, leaf, end, from }, &rows));
+                }
+            }
+            ClosingLeaf::Sessions(sessions) => {
+                for (id, rows) in sessions.cut(namer)? {
+                    pieces.push(piece(id, &PieceOf::Sessions { stage, leaf }, &rows));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn restore_slice(
+        &mut self,
+        leaf: &Leaf,
+        place: (i64, i64),
+        id: PieceId,
+        rows: &RecordBatch,
+    ) -> Result<(), EngineError> {
+        match (self, &leaf.state) {
+            (ClosingLeaf::Windows(windows), LeafState::Aggregate(aggregate)) => {
+                windows.restore(place, id, Partial::from_batch(aggregate, rows)?);
+                Ok(())
+            }
+            _ => Err(misfit("a slice", None)),
+        }
+    }
+
+    pub fn restore_sessions(
+        &mut self,
+        leaf: &Leaf,
+        id: PieceId,
+        rows: &RecordBatch,
+    ) -> Result<(), EngineError> {
+        match self {
+            ClosingLeaf::Sessions(sessions) => sessions.restore(leaf, id, rows),
+            ClosingLeaf::Windows(_) => Err(misfit("sessions", None)),
+        }
+    }
+
+    pub fn done(&self) -> Option<i64> {
+        match self {
+            ClosingLeaf::Windows(windows) => windows.done(),
+            ClosingLeaf::Sessions(_) => None,
+        }
+    }
+
+    pub fn set_done(&mut self, done: Option<i64>) {
+        if let ClosingLeaf::Windows(windows) = self {
+            windows.set_done(done);
         }
     }
 

@@ -6,11 +6,17 @@
 //! windows. They speak through two channels: [`worker::Command`] down,
 //! [`worker::Event`] up.
 //!
+//! Now and then the loop makes a [`cut`] through all of it, which is committed
+//! while the job goes on: offsets, state and finished files together, so that
+//! another process may take over where the last commit was.
+//!
 //! Invariant: what is in the sinks depends on the sources' logs alone, not on
 //! batch size, number of workers, interleaving or speed. A row is late by its
 //! own split's watermark; windows close by the least of all, which is never
 //! ahead of it, so a row that is not late always finds its window open.
 
+mod commits;
+mod cut;
 mod error;
 mod groups;
 mod interval_join;
@@ -18,6 +24,7 @@ mod keep_first;
 mod leaves;
 mod ops;
 mod outputs;
+mod resume;
 mod rows;
 mod scan;
 mod sessions;
@@ -28,6 +35,7 @@ pub mod watermark;
 mod windows;
 mod worker;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
@@ -35,20 +43,25 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
+use crate::checkpoint::{Commit, JobState, Piece, SplitState};
 use crate::clock::Clock;
 use crate::formats::MessageParts;
 use crate::planning::pipeline::{Input, Job, ScanColumn, StageOutput, Target};
 use crate::sources::{MetadataKey, OpenRequest, OpenSource, Split};
+use commits::Commits;
+pub use commits::StateOptions;
+use cut::{Namer, Notes, Position, WorkersCut};
 pub use error::EngineError;
-use leaves::Share;
+use leaves::{OpenLeaf, Share};
 use outputs::Outputs;
+use resume::Resumed;
 use rows::Rows;
 use scan::Scanner;
 use stage::{Closing, StageState};
 pub use status::Status;
 use status::add;
 use watermark::ScanWatermark;
-use worker::{Command, Event, Fired, Progress, Reader, Worker};
+use worker::{Command, Event, Fired, Progress, Reader, Told, Worker};
 
 /// How a job is run.
 #[derive(Debug, Clone)]
@@ -57,12 +70,21 @@ pub struct RunOptions {
     pub workers: usize,
     /// Messages a worker takes at a time, at most.
     pub batch_size: usize,
-    /// Results are made visible this often at most; `None`: when the job ends,
-    /// and files that are full before.
-    pub publish_interval: Option<Duration>,
+    pub checkpoints: Checkpoints,
     pub clock: Arc<dyn Clock>,
-    /// Unique to this run; goes into file names.
+    /// Unique to this run; goes into file names where no state is kept.
     pub run_id: String,
+}
+
+/// When and where a job commits.
+#[derive(Debug, Clone, Default)]
+pub struct Checkpoints {
+    /// How often; `None`: when the job ends.
+    pub interval: Option<Duration>,
+    /// How soon after the last when results wait; `None`: no sooner.
+    pub results_interval: Option<Duration>,
+    /// `None`: nothing outlives the process.
+    pub state: Option<StateOptions>,
 }
 
 /// Ends a run from outside: the batch at hand is finished, what was written is
@@ -86,6 +108,8 @@ pub enum Ended {
     /// Every source was bounded and has been read to its end.
     Finished,
     Stopped,
+    /// An earlier process had finished it.
+    AlreadyFinished,
 }
 
 /// Runs a job until its input ends or `stop` is set. One that is shared can be
@@ -96,12 +120,15 @@ pub fn run(
     status: &Arc<Status>,
     stop: &StopSignal,
 ) -> Result<Ended, EngineError> {
-    let mut engine = Engine::start(job.into(), options, Arc::clone(status))?;
-    let ended = engine.run(stop);
-    engine.shut_down();
-    let ended = ended?;
-    engine.outputs.publish()?;
-    Ok(ended)
+    let engine = Engine::start(job.into(), options, Arc::clone(status))?;
+    match engine {
+        None => Ok(Ended::AlreadyFinished),
+        Some(mut engine) => {
+            let ended = engine.run(stop);
+            engine.shut_down();
+            ended
+        }
+    }
 }
 
 /// How long the loop waits for news before it looks at the clock.
@@ -116,13 +143,28 @@ struct Engine {
     sources: Vec<Box<dyn OpenSource>>,
     scans: Vec<ScanState>,
     workers: Vec<WorkerHandle>,
-    events: Receiver<Event>,
+    events: Receiver<Told>,
     stages: Vec<StageState>,
     outputs: Outputs,
+    commits: Commits,
+    cut: Option<Cutting>,
+    last_cut_ms: i64,
+    /// Nothing more is begun.
+    ending: Option<Ended>,
+    notes: Notes,
     runtime: tokio::runtime::Runtime,
     splits_given: usize,
     /// What the workers see of `StageState::fired`.
     fired: Fired,
+}
+
+/// A cut that not every worker has answered.
+struct Cutting {
+    answered: Vec<bool>,
+    pieces: Vec<Piece>,
+    positions: Vec<Position>,
+    /// What those who have answered told since.
+    held: VecDeque<Told>,
 }
 
 struct ScanState {
@@ -138,28 +180,51 @@ struct WorkerHandle {
 }
 
 impl Engine {
+    /// `None` if an earlier process has finished the job.
     fn start(
         job: Arc<Job>,
         options: &RunOptions,
         status: Arc<Status>,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Option<Self>, EngineError> {
         let workers = options.workers.max(1);
+        let clock = &options.clock;
         // Outputs first: a sink that cannot be written to should cost no reading.
-        let outputs = Outputs::open(&job, options, &status)?;
-        let now = options.clock.now_ms();
+        let outputs = Outputs::open(&job, clock, &status)?;
+        let state = options.checkpoints.state.as_ref();
+        let destinations = outputs.destinations();
+        let (commits, recovered) = Commits::open(state, &options.run_id, destinations, clock)?;
+        if recovered.as_ref().is_some_and(|r| r.manifest.state.finished) {
+            return Ok(None);
+        }
+        let resumed = recovered.as_ref().map(|r| Resumed::new(&job, &r.manifest.state));
+        if let Some(resumed) = &resumed {
+            resumed.count(&status);
+            status.tell_resumed(&recovered.as_ref().expect("resumed").manifest);
+        }
+        let now = clock.now_ms();
         let (to_loop, events) = bounded(EVENTS_PER_WORKER * workers);
         let mut readers: Vec<Vec<Reader>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut positions: Vec<Vec<Position>> = (0..workers).map(|_| Vec::new()).collect();
         let mut sources = Vec::new();
         let mut scans = Vec::new();
         let mut splits_given = 0;
         for (index, scan) in job.scans.iter().enumerate() {
             let failed = |source| EngineError::Source { table: scan.table.clone(), source };
-            let mut source = scan.source.open(&open_request(&job, index)).map_err(failed)?;
-            let splits = source.discover().map_err(failed)?;
+            let request = open_request(&job, index, resumed.as_ref());
+            let mut source = scan.source.open(&request).map_err(failed)?;
+            let mut splits = source.discover().map_err(failed)?;
             let mut watermark = ScanWatermark::new(scan.idle_timeout);
-            for split in &splits {
+            for split in &mut splits {
+                if let Some((next, stop)) =
+                    request.resume.as_ref().and_then(|r| r.get(&split.id))
+                {
+                    (split.start, split.stop) = (*next, *stop);
+                }
                 watermark.add(split.id.clone(), now);
                 add(&status.rows_expected, expected(split));
+            }
+            if let Some(resumed) = &resumed {
+                resumed.restore_watermark(index, &mut watermark, now);
             }
             let count = splits.len();
             let mut spread = worker::spread(splits, workers, splits_given);
@@ -170,6 +235,7 @@ impl Engine {
                 if own.is_empty() && source.discovery_interval().is_none() {
                     continue;
                 }
+                positions[id].extend(worker::positions(index, &own));
                 let reader = source.reader(own).map_err(failed)?;
                 readers.push(Reader { scan: index, reader });
             }
@@ -177,23 +243,48 @@ impl Engine {
             scans.push(ScanState { watermark, discover_at_ms });
             sources.push(source);
         }
+        let mut stages: Vec<StageState> =
+            (0..job.stages.len()).map(|stage| StageState::new(&job, stage)).collect();
+        let mut states: Vec<_> = (0..workers).map(|_| worker::empty_state(&job)).collect();
+        let mut notes = Notes::default();
+        if let (Some(resumed), Some(recovered)) = (&resumed, recovered) {
+            notes.clone_from(&resumed.notes);
+            resumed.restore_stages(&mut stages);
+            for leaf in states.iter_mut().flatten().flatten() {
+                leaf.number_from(&notes);
+            }
+            for leaf in stages.iter_mut().flat_map(|stage| &mut stage.own) {
+                leaf.number_from(&notes);
+            }
+            let owner = |split: u64| {
+                let owns = |all: &Vec<Position>| all.iter().any(|p| p.split.number() == split);
+                positions.iter().position(owns).unwrap_or(0)
+            };
+            resume::restore_pieces(&job, recovered, &owner, &mut states, &mut stages)?;
+        }
         let fired: Fired =
-            Arc::new(job.stages.iter().map(|_| AtomicI64::new(watermark::MIN)).collect());
-        let workers = readers
-            .into_iter()
-            .enumerate()
-            .map(|(id, readers)| {
+            Arc::new(stages.iter().map(|stage| AtomicI64::new(stage.fired)).collect());
+        let each = readers.into_iter().zip(positions).zip(states).enumerate();
+        let workers = each
+            .map(|(id, ((readers, positions), state))| {
                 let channel = to_loop.clone();
-                spawn(id, &job, readers, options, &status, channel, Arc::clone(&fired))
+                let mut scanners: Vec<Scanner> = (0..job.scans.len())
+                    .map(|scan| Scanner::new(Arc::clone(&job), scan))
+                    .collect();
+                if let Some(resumed) = &resumed {
+                    resumed.restore_scanners(&mut scanners, &positions);
+                }
+                let worker = WorkerParts { readers, positions, state, scanners };
+                spawn(id, &job, worker, options, &status, channel, Arc::clone(&fired))
             })
             .collect();
-        let stages = (0..job.stages.len()).map(|stage| StageState::new(&job, stage)).collect();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .map_err(|e| EngineError::Worker(e.to_string()))?;
         let options = options.clone();
-        Ok(Self {
+        Ok(Some(Self {
             job,
+            last_cut_ms: now,
             options,
             status,
             sources,
@@ -202,49 +293,186 @@ impl Engine {
             events,
             stages,
             outputs,
+            commits,
+            cut: None,
+            ending: None,
+            notes,
             runtime,
             splits_given,
             fired,
-        })
+        }))
     }
 
     /// The loop.
     fn run(&mut self, stop: &StopSignal) -> Result<Ended, EngineError> {
+        let mut last_cut_made = false;
         loop {
             match self.events.recv_timeout(EVENT_WAIT) {
-                Ok(event) => self.take(event)?,
+                Ok(told) => self.hear(told)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(EngineError::Worker("all of them ended".to_owned()));
                 }
             }
-            while let Ok(event) = self.events.try_recv() {
-                self.take(event)?;
+            while let Ok(told) = self.events.try_recv() {
+                self.hear(told)?;
             }
-            self.advance()?;
-            self.outputs.publish_if_due(self.options.clock.now_ms())?;
-            if self.is_finished() {
-                return Ok(Ended::Finished);
+            if let Some(committed) = self.commits.poll()? {
+                add(&self.status.files, committed.files);
+                add(&self.status.bytes_out, committed.bytes);
+                add(&self.status.rows_published, committed.rows);
+                if let Some(ended) = self.ending
+                    && last_cut_made
+                {
+                    return Ok(ended);
+                }
             }
-            if stop.is_set() {
-                return Ok(Ended::Stopped);
+            if self.ending.is_none() {
+                self.ending = match stop.is_set() {
+                    true => Some(Ended::Stopped),
+                    false => self.is_finished().then_some(Ended::Finished),
+                };
             }
-            self.discover()?;
+            if self.cut.is_some() {
+                continue;
+            }
+            if self.is_cut_due() && !last_cut_made {
+                // What closes is let close before, and nothing begins to.
+                if self.stages.iter().all(|stage| stage.closing.is_none()) {
+                    last_cut_made = self.ending.is_some();
+                    self.begin_cut()?;
+                }
+                continue;
+            }
+            if self.ending.is_none() {
+                self.advance()?;
+                self.discover()?;
+            }
         }
     }
 
-    fn take(&mut self, event: Event) -> Result<(), EngineError> {
+    /// Takes what a worker tells, or holds it back if it belongs to the time
+    /// after a cut.
+    fn hear(&mut self, (worker, event): Told) -> Result<(), EngineError> {
+        match &mut self.cut {
+            Some(cut) if cut.answered[worker] && !matches!(event, Event::Failed(_)) => {
+                cut.held.push_back((worker, event));
+                Ok(())
+            }
+            _ => self.take(worker, event),
+        }
+    }
+
+    fn take(&mut self, worker: usize, event: Event) -> Result<(), EngineError> {
         match event {
-            Event::Progress(progress) => self.note(progress),
+            Event::Progress(progress) => self.note(worker, progress),
             Event::Rows { output, rows } => self.outputs.write(output, &[rows.batch])?,
             Event::Closed { stage, leaves } => self.gather(stage, leaves)?,
+            Event::Cut(cut) => self.gather_cut(worker, cut)?,
             Event::Failed(error) => return Err(error),
             Event::Stopped => {}
         }
         Ok(())
     }
 
-    fn note(&mut self, progress: Progress) {
+    /// Whether it is time for a cut.
+    fn is_cut_due(&self) -> bool {
+        if self.commits.is_busy() {
+            return false;
+        }
+        let checkpoints = &self.options.checkpoints;
+        let passed = self.options.clock.now_ms() - self.last_cut_ms;
+        let is_over =
+            |interval: Option<Duration>| interval.is_some_and(|i| passed >= millis(i));
+        let results = is_over(checkpoints.results_interval) && self.outputs.have_rows();
+        // Where nothing is kept only rows are worth a cut.
+        let regular = is_over(checkpoints.interval)
+            && (checkpoints.state.is_some() || self.outputs.have_rows());
+        self.ending.is_some() || results || regular
+    }
+
+    fn begin_cut(&mut self) -> Result<(), EngineError> {
+        self.cut = Some(Cutting {
+            answered: vec![false; self.workers.len()],
+            pieces: Vec::new(),
+            positions: Vec::new(),
+            held: VecDeque::new(),
+        });
+        let epoch = self.commits.epoch();
+        for worker in &self.workers {
+            // A worker that is gone has said why, or will.
+            let _ = worker.commands.send(Command::Cut { epoch });
+        }
+        Ok(())
+    }
+
+    fn gather_cut(&mut self, worker: usize, cut: WorkersCut) -> Result<(), EngineError> {
+        let all = self.cut.as_mut().expect("only asked for by a cut");
+        all.answered[worker] = true;
+        all.pieces.extend(cut.pieces);
+        all.positions.extend(cut.positions);
+        self.notes.places = self.notes.places.max(cut.places);
+        self.notes.behind = self.notes.behind.max(cut.behind);
+        for (stage, leaf, share) in cut.handed {
+            self.stages[stage].take_over(leaf, share);
+        }
+        let all = self.cut.as_ref().expect("it is there");
+        if all.answered.iter().all(|answered| *answered) { self.finish_cut() } else { Ok(()) }
+    }
+
+    /// Every worker has been heard: commits, and goes on with what was held.
+    fn finish_cut(&mut self) -> Result<(), EngineError> {
+        let cut = self.cut.take().expect("it is there");
+        self.last_cut_ms = self.options.clock.now_ms();
+        let mut pieces = cut.pieces;
+        let mut state = JobState::default();
+        if let Some(epoch) = self.commits.epoch() {
+            let mut namer = Namer::new(epoch, self.workers.len());
+            let job = Arc::clone(&self.job);
+            for (index, (stage, plan)) in self.stages.iter_mut().zip(&job.stages).enumerate() {
+                stage.cut(index, plan, &mut namer, &mut pieces)?;
+                for leaf in &stage.own {
+                    let (places, behind) = leaf.numbers();
+                    self.notes.places = self.notes.places.max(places);
+                    self.notes.behind = self.notes.behind.max(behind);
+                }
+            }
+            self.notes.done = self.stages.iter().map(StageState::done).collect();
+            state = self.job_state(&cut.positions);
+        }
+        let files = self.outputs.cut(&self.commits.label())?;
+        self.commits.begin(Commit { state, pieces, files })?;
+        for (worker, event) in cut.held {
+            self.take(worker, event)?;
+        }
+        Ok(())
+    }
+
+    fn job_state(&self, positions: &[Position]) -> JobState {
+        let split = |position: &Position| SplitState {
+            topic: position.split.topic.to_string(),
+            partition: position.split.partition,
+            next: position.next,
+            stop: position.stop,
+            watermark: position.watermark,
+        };
+        let scan = |(index, scan): (usize, &ScanState)| {
+            let own = positions.iter().filter(|position| position.scan == index);
+            let mut splits: Vec<SplitState> = own.map(split).collect();
+            splits.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+            let table = self.job.scans[index].table.clone();
+            crate::checkpoint::ScanState { table, watermark: scan.watermark.reached(), splits }
+        };
+        JobState {
+            finished: self.ending == Some(Ended::Finished),
+            scans: self.scans.iter().enumerate().map(scan).collect(),
+            fired: self.stages.iter().map(|stage| stage.fired).collect(),
+            counters: self.status.counters(),
+            notes: serde_json::to_value(&self.notes).expect("plain data"),
+        }
+    }
+
+    fn note(&mut self, worker: usize, progress: Progress) {
         let now = self.options.clock.now_ms();
         for split in progress.splits {
             let scan = &mut self.scans[split.scan].watermark;
@@ -254,7 +482,7 @@ impl Engine {
                 scan.advance(&split.split, split.watermark, now);
             }
         }
-        let worker = &mut self.workers[progress.worker];
+        let worker = &mut self.workers[worker];
         worker.next_firing = progress.next_firing;
         worker.open_windows = progress.open_windows;
     }
@@ -430,10 +658,8 @@ impl Engine {
             let _ = worker.commands.send(Command::Stop);
         }
         while self.workers.iter().any(|w| w.thread.as_ref().is_some_and(|t| !t.is_finished())) {
-            // A worker may be waiting to tell; rows of whole batches still count.
-            if let Ok(Event::Rows { output, rows }) = self.events.recv_timeout(EVENT_WAIT) {
-                let _ = self.outputs.write(output, &[rows.batch]);
-            }
+            // A worker may be waiting to tell: what it tells is not committed.
+            let _ = self.events.recv_timeout(EVENT_WAIT);
         }
         for worker in &mut self.workers {
             if let Some(thread) = worker.thread.take() {
@@ -443,13 +669,21 @@ impl Engine {
     }
 }
 
+/// What a worker begins with.
+struct WorkerParts {
+    readers: Vec<Reader>,
+    positions: Vec<Position>,
+    state: Vec<Vec<OpenLeaf>>,
+    scanners: Vec<Scanner>,
+}
+
 fn spawn(
     id: usize,
     job: &Arc<Job>,
-    readers: Vec<Reader>,
+    parts: WorkerParts,
     options: &RunOptions,
     status: &Arc<Status>,
-    events: Sender<Event>,
+    events: Sender<Told>,
     fired: Fired,
 ) -> WorkerHandle {
     let (to_worker, commands) = unbounded();
@@ -460,9 +694,7 @@ fn spawn(
     let thread = std::thread::Builder::new()
         .name(format!("worker-{id}"))
         .spawn(move || {
-            let scanners =
-                (0..job.scans.len()).map(|scan| Scanner::new(Arc::clone(&job), scan)).collect();
-            let state = worker::empty_state(&job);
+            let WorkerParts { readers, positions, state, scanners } = parts;
             let worker = Worker {
                 id,
                 job,
@@ -474,6 +706,7 @@ fn spawn(
                 status,
                 state,
                 fired,
+                positions,
             };
             worker.run();
         })
@@ -486,13 +719,13 @@ fn spawn(
     }
 }
 
-fn open_request(job: &Job, scan: usize) -> OpenRequest {
-    let scan = &job.scans[scan];
+fn open_request(job: &Job, index: usize, resumed: Option<&Resumed>) -> OpenRequest {
+    let scan = &job.scans[index];
     let headers = scan.columns.contains(&ScanColumn::Metadata(MetadataKey::Headers));
     OpenRequest {
         parts: MessageParts { keys: scan.key.is_some(), headers },
         projection: scan.row_projection.clone(),
-        job_name: job.name.clone(),
+        resume: resumed.map(|resumed| resumed.offsets(index)),
     }
 }
 

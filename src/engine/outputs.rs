@@ -1,14 +1,14 @@
-//! The sinks of a running job: fits rows to the declared columns, writes them,
-//! and makes them visible in time.
+//! The sinks of a running job: fits rows to the declared columns and writes
+//! them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch, RecordBatchOptions};
 
-use super::RunOptions;
 use super::error::EngineError;
 use super::status::{Status, add};
+use crate::checkpoint::{Destination, NewFile};
+use crate::clock::Clock;
 use crate::planning::pipeline::{Job, Output};
 use crate::sinks::{OpenSink, SinkWriter};
 
@@ -16,35 +16,34 @@ pub struct Outputs {
     job: Arc<Job>,
     writers: Vec<Box<dyn SinkWriter>>,
     status: Arc<Status>,
-    publish_interval_ms: Option<i64>,
-    published_at_ms: Option<i64>,
 }
 
 impl Outputs {
     pub fn open(
         job: &Arc<Job>,
-        options: &RunOptions,
+        clock: &Arc<dyn Clock>,
         status: &Arc<Status>,
     ) -> Result<Self, EngineError> {
         let open = |output: &Output| {
-            let request = OpenSink {
-                schema: Arc::clone(&output.schema),
-                run_id: options.run_id.clone(),
-                clock: Arc::clone(&options.clock),
-            };
+            let request =
+                OpenSink { schema: Arc::clone(&output.schema), clock: Arc::clone(clock) };
             output
                 .sink
                 .open(&request)
                 .map_err(|source| EngineError::Sink { table: output.table.clone(), source })
         };
         let writers = job.outputs.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self {
-            job: Arc::clone(job),
-            writers,
-            status: Arc::clone(status),
-            publish_interval_ms: options.publish_interval.map(milliseconds),
-            published_at_ms: None,
-        })
+        Ok(Self { job: Arc::clone(job), writers, status: Arc::clone(status) })
+    }
+
+    /// Where the files of each belong.
+    pub fn destinations(&self) -> Vec<Destination> {
+        let all = self.job.outputs.iter().zip(&self.writers);
+        let destination = |(output, writer): (&Output, &Box<dyn SinkWriter>)| Destination {
+            table: output.table.clone(),
+            folder: writer.folder().cloned(),
+        };
+        all.map(destination).collect()
     }
 
     pub fn write(&mut self, output: usize, batches: &[RecordBatch]) -> Result<(), EngineError> {
@@ -59,28 +58,25 @@ impl Outputs {
         Ok(())
     }
 
-    /// Publishes if rows wait and the last time is long enough ago.
-    pub fn publish_if_due(&mut self, now_ms: i64) -> Result<(), EngineError> {
-        let Some(interval_ms) = self.publish_interval_ms else { return Ok(()) };
-        // The first rows are what someone is waiting for.
-        let due = self.published_at_ms.is_none_or(|at| now_ms - at >= interval_ms);
-        if !due || self.writers.iter().all(|writer| writer.pending_rows() == 0) {
-            return Ok(());
-        }
-        self.published_at_ms = Some(now_ms);
-        self.publish()
+    /// Whether rows wait to be committed.
+    pub fn have_rows(&self) -> bool {
+        self.writers.iter().any(|writer| writer.pending_rows() > 0)
     }
 
-    pub fn publish(&mut self) -> Result<(), EngineError> {
-        for (writer, plan) in self.writers.iter_mut().zip(&self.job.outputs) {
-            let published = writer
-                .publish()
-                .map_err(|source| EngineError::Sink { table: plan.table.clone(), source })?;
-            add(&self.status.files, published.files);
-            add(&self.status.bytes_out, published.bytes);
-            add(&self.status.rows_published, published.rows);
+    /// Ends files and gives them out.
+    pub fn cut(&mut self, label: &str) -> Result<Vec<NewFile>, EngineError> {
+        let mut files = Vec::new();
+        for (output, writer) in self.writers.iter_mut().enumerate() {
+            let table = &self.job.outputs[output].table;
+            let cut = writer
+                .cut(label)
+                .map_err(|source| EngineError::Sink { table: table.clone(), source })?;
+            let ended = cut.files.into_iter();
+            files.extend(ended.map(|(file, rows)| NewFile { output, file, rows }));
+            add(&self.status.rows_published, cut.shown.rows);
+            add(&self.status.bytes_out, cut.shown.bytes);
         }
-        Ok(())
+        Ok(files)
     }
 }
 
@@ -97,8 +93,4 @@ fn fit(output: &Output, batch: &RecordBatch) -> Result<RecordBatch, EngineError>
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let schema = Arc::clone(&output.schema);
     Ok(RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &options)?)
-}
-
-fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array,
+};
 use arrow::compute::{filter, filter_record_batch, take, take_record_batch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
+use super::cut::misfit;
 use super::error::EngineError;
 use super::watermark;
 
@@ -22,6 +26,32 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// The rows with what each is judged by as a column in front.
+    pub fn to_batch(&self) -> Result<RecordBatch, EngineError> {
+        let count = self.batch.num_rows();
+        let judged: ArrayRef = match &self.judged_by {
+            Some(own) => Arc::clone(own) as ArrayRef,
+            None => Arc::new(Int64Array::from(vec![None; count])),
+        };
+        let mut fields = vec![Arc::new(Field::new("judged_by", DataType::Int64, true))];
+        fields.extend(self.batch.schema().fields().iter().cloned());
+        let columns = [judged].into_iter().chain(self.batch.columns().iter().cloned());
+        Ok(RecordBatch::try_new(Schema::new(fields).into(), columns.collect())?)
+    }
+
+    /// What [`to_batch`](Self::to_batch) made.
+    pub fn from_batch(
+        batch: &RecordBatch,
+        judged_by_at_most: i64,
+        split: u64,
+    ) -> Result<Self, EngineError> {
+        let judged = batch.column(0).as_primitive_opt::<Int64Type>();
+        let judged = judged.ok_or_else(|| misfit("rows", None))?;
+        let judged_by = (judged.null_count() == 0).then(|| Arc::new(judged.clone()));
+        let rest: Vec<usize> = (1..batch.num_columns()).collect();
+        Ok(Self { batch: batch.project(&rest)?, judged_by, judged_by_at_most, split })
+    }
+
     /// Rows that are never late.
     pub fn unjudged(batch: RecordBatch) -> Self {
         Self { batch, judged_by: None, judged_by_at_most: watermark::MIN, split: 0 }

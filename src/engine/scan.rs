@@ -50,6 +50,16 @@ impl Scanner {
         Self { job, scan, value, key, watermarks: HashMap::new() }
     }
 
+    /// A split goes on from a watermark of an earlier process.
+    pub fn resume(&mut self, split: SplitId, watermark: i64) {
+        self.watermarks.insert(split, watermark);
+    }
+
+    /// The watermark of a split's rows so far.
+    pub fn watermark(&self, split: &SplitId) -> i64 {
+        self.watermarks.get(split).copied().unwrap_or(watermark::MIN)
+    }
+
     fn plan(&self) -> &Scan {
         &self.job.scans[self.scan]
     }

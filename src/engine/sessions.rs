@@ -25,16 +25,18 @@ use arrow::array::{
     UInt32Array, UInt64Array,
 };
 use arrow::compute::{concat, concat_batches, filter_record_batch, take, take_record_batch};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType, UInt64Type};
 use datafusion::physical_plan::aggregates::group_values::new_group_values;
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
+use super::cut::{self, Namer, int64s, uint64s};
 use super::error::EngineError;
-use super::groups::{Accumulators, Evaluated, Groups, states_of_rows};
+use super::groups::{Accumulators, Evaluated, Groups, Partial, states_of_rows};
 use super::ops::{evaluate_all, window_times};
 use super::rows::Rows;
 use super::watermark;
 use super::windows::{Fired, aggregate_rows};
+use crate::checkpoint::PieceId;
 use crate::planning::pipeline::{Leaf, LeafState, Sessions};
 
 /// What a worker has of a leaf's sessions since it last handed them over.
@@ -65,6 +67,8 @@ pub struct Pieces {
     /// For a row that was behind.
     behind: Vec<Option<Behind>>,
     content: Content,
+    /// Its name, if it has been stored as it is.
+    stored: Option<PieceId>,
 }
 
 /// What a row that is behind was judged by, and its place among others.
@@ -159,6 +163,15 @@ impl OpenSessions {
         Ok(())
     }
 
+    pub fn behind(&self) -> u64 {
+        self.behind
+    }
+
+    /// No row that is behind is given a number at or before this one.
+    pub fn begin_behind_at(&mut self, number: u64) {
+        self.behind = number;
+    }
+
     /// Hands over everything.
     pub fn close(&mut self) -> Result<Vec<Pieces>, EngineError> {
         let mut all = std::mem::take(&mut self.pieces);
@@ -170,6 +183,7 @@ impl OpenSessions {
                 first: slice.first,
                 last: slice.last,
                 content: Content::States(partial.states),
+                stored: None,
             });
         }
         self.earliest = None;
@@ -192,7 +206,77 @@ fn walls<'a>(leaf: &Leaf, batch: &'a RecordBatch) -> impl Iterator<Item = i64> +
     column.values().iter().map(|micros| micros.div_euclid(1000))
 }
 
+/// Of what is stored of pieces the columns that all have.
+const FIXED: usize = 5;
+
 impl Pieces {
+    /// Times and judgements, keys, and what the pieces hold, side by side.
+    fn to_batch(&self) -> Result<RecordBatch, EngineError> {
+        let times = |times: &[i64]| int64s(times.iter().copied().map(Some));
+        let mut columns = vec![
+            times(&self.first),
+            times(&self.last),
+            int64s(self.behind.iter().map(|b| b.map(|b| b.watermark))),
+            uint64s(self.behind.iter().map(|b| b.map(|b| b.split))),
+            uint64s(self.behind.iter().map(|b| b.map(|b| b.order))),
+        ];
+        columns.extend(self.keys.iter().cloned());
+        match &self.content {
+            Content::States(states) => columns.extend(states.iter().flatten().cloned()),
+            Content::Rows(rows) => columns.extend(rows.columns().iter().cloned()),
+        }
+        cut::anonymous(columns, self.len())
+    }
+
+    fn from_batch(leaf: &Leaf, batch: &RecordBatch) -> Result<Self, EngineError> {
+        let key_count = sessions(leaf).keys.len();
+        if batch.num_columns() < FIXED + key_count {
+            return Err(cut::misfit("sessions", None));
+        }
+        let times = |at: usize| {
+            batch
+                .column(at)
+                .as_primitive_opt::<Int64Type>()
+                .ok_or_else(|| cut::misfit("times", Some(batch.column(at).data_type())))
+        };
+        let numbers = |at: usize| {
+            batch
+                .column(at)
+                .as_primitive_opt::<UInt64Type>()
+                .ok_or_else(|| cut::misfit("numbers", Some(batch.column(at).data_type())))
+        };
+        let (first, last, watermarks) = (times(0)?, times(1)?, times(2)?);
+        let (splits, orders) = (numbers(3)?, numbers(4)?);
+        let behind = |row: usize| {
+            watermarks.is_valid(row).then(|| Behind {
+                watermark: watermarks.value(row),
+                split: splits.value(row),
+                order: orders.value(row),
+            })
+        };
+        let rest = &batch.columns()[FIXED..];
+        let content = match &leaf.state {
+            LeafState::Aggregate(aggregate) => {
+                let indexes: Vec<usize> = (FIXED..batch.num_columns()).collect();
+                Content::States(
+                    Partial::from_batch(aggregate, &batch.project(&indexes)?)?.states,
+                )
+            }
+            LeafState::Rows => {
+                let columns = rest[key_count..].to_vec();
+                Content::Rows(RecordBatch::try_new(Arc::clone(&leaf.schema), columns)?)
+            }
+        };
+        Ok(Self {
+            keys: rest[..key_count].to_vec(),
+            first: first.values().to_vec(),
+            last: last.values().to_vec(),
+            behind: (0..batch.num_rows()).map(behind).collect(),
+            content,
+            stored: None,
+        })
+    }
+
     /// A piece a row.
     fn of_rows(leaf: &Leaf, batch: &RecordBatch) -> Result<Self, EngineError> {
         let times: Vec<i64> = walls(leaf, batch).collect();
@@ -211,6 +295,7 @@ impl Pieces {
             behind: vec![None; times.len()],
             last: times,
             content,
+            stored: None,
         })
     }
 
@@ -248,6 +333,7 @@ impl Pieces {
             last: all.iter().flat_map(|p| p.last.iter().copied()).collect(),
             behind: all.iter().flat_map(|p| p.behind.iter().copied()).collect(),
             content,
+            stored: None,
         })
     }
 
@@ -278,6 +364,7 @@ impl Pieces {
             last: rows().map(|i| self.last[i]).collect(),
             behind: rows().map(|i| self.behind[i]).collect(),
             content,
+            stored: None,
         })
     }
 }
@@ -419,6 +506,7 @@ impl WaitingSessions {
                 behind: vec![None; merged.sessions.len()],
                 content: Content::States(accumulators.states()?),
                 keys: merged.keys(&part.keys)?,
+                stored: None,
             };
         }
         self.pieces.push(part);
@@ -427,6 +515,37 @@ impl WaitingSessions {
 
     pub fn next_firing(&self) -> Option<i64> {
         self.next_firing
+    }
+
+    /// Takes pieces in without looking at them yet.
+    pub fn add(&mut self, pieces: Vec<Pieces>) {
+        if !pieces.is_empty() {
+            self.pieces.extend(pieces);
+            self.next_firing = Some(watermark::MIN);
+        }
+    }
+
+    /// All there is, named.
+    pub fn cut(
+        &mut self,
+        namer: &mut Namer,
+    ) -> Result<Vec<(PieceId, Arc<RecordBatch>)>, EngineError> {
+        let named = |pieces: &mut Pieces| {
+            let id = *pieces.stored.get_or_insert_with(|| namer.name());
+            Ok((id, Arc::new(pieces.to_batch()?)))
+        };
+        self.pieces.iter_mut().map(named).collect()
+    }
+
+    /// Takes back pieces of an earlier process.
+    pub fn restore(
+        &mut self,
+        leaf: &Leaf,
+        id: PieceId,
+        batch: &RecordBatch,
+    ) -> Result<(), EngineError> {
+        self.add(vec![Pieces { stored: Some(id), ..Pieces::from_batch(leaf, batch)? }]);
+        Ok(())
     }
 
     /// Sessions that wait.

@@ -10,18 +10,21 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
+use serde::{Deserialize, Serialize};
 
+use super::cut::{self, Namer};
 use super::error::EngineError;
-use super::groups::{Evaluated, Groups};
+use super::groups::{Evaluated, Groups, Partial};
 use super::rows::Rows;
+use crate::checkpoint::PieceId;
 use crate::planning::pipeline::{AssignTo, Leaf, LeafState};
 
 /// Which windows the rows of a slice count in: those that hold it and end at
 /// `from` or later. A row that comes when some of its windows have fired counts
 /// in the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SliceId {
     /// The slice's end, in milliseconds of the window's own scale.
     pub end: i64,
@@ -34,9 +37,24 @@ pub struct SliceId {
 /// The open slices of one leaf.
 #[derive(Default)]
 pub struct OpenSlices {
-    slices: BTreeMap<SliceId, Slice>,
+    slices: BTreeMap<SliceId, OpenSlice>,
     /// Rows that have come, where their places are kept.
     come: i64,
+}
+
+/// A slice that rows are folded into.
+#[derive(Default)]
+struct OpenSlice {
+    /// What came before the last cut, in the order it came.
+    runs: Vec<Run>,
+    /// What came since.
+    open: Option<Slice>,
+}
+
+/// Partial aggregates, or rows, that do not change any more.
+struct Run {
+    id: PieceId,
+    rows: Arc<RecordBatch>,
 }
 
 /// The state of one slice.
@@ -67,9 +85,10 @@ impl OpenSlices {
             LeafState::Rows => Prepared::Rows(rows.batch.clone()),
         };
         for (id, indexes) in parts {
-            let slice = match self.slices.entry(id) {
-                Entry::Occupied(slice) => slice.into_mut(),
-                Entry::Vacant(free) => free.insert(Slice::new(leaf)?),
+            let open = &mut self.slices.entry(id).or_default().open;
+            let slice = match open {
+                Some(slice) => slice,
+                None => open.insert(Slice::new(leaf)?),
             };
             slice.add(leaf, &prepared, indexes.as_ref())?;
         }
@@ -90,10 +109,40 @@ impl OpenSlices {
 
     /// Takes out every slice that is of use to a window which fires at or before
     /// `watermark`. No more rows will be added to them.
-    pub fn close(&mut self, leaf: &Leaf, watermark: i64) -> ClosedSlices {
+    pub fn close(&mut self, leaf: &Leaf, watermark: i64) -> Result<ClosedSlices, EngineError> {
         let fires = |id: &&SliceId| leaf.spec.fires_at(id.from) <= watermark;
         let ids: Vec<SliceId> = self.slices.keys().filter(fires).copied().collect();
-        ids.into_iter().map(|id| (id, self.slices.remove(&id).expect("just seen"))).collect()
+        let close = |id| Ok((id, self.slices.remove(&id).expect("just seen").whole(leaf)?));
+        ids.into_iter().map(close).collect()
+    }
+
+    /// Seals what came since the last cut and names every run there is.
+    pub fn cut(
+        &mut self,
+        leaf: &Leaf,
+        namer: &mut Namer,
+    ) -> Result<Vec<(SliceId, PieceId, Arc<RecordBatch>)>, EngineError> {
+        let mut all = Vec::new();
+        for (id, slice) in &mut self.slices {
+            slice.seal(leaf, namer)?;
+            let runs = slice.runs.iter();
+            all.extend(runs.map(|run| (*id, run.id, Arc::clone(&run.rows))));
+        }
+        Ok(all)
+    }
+
+    /// Takes back a run of an earlier process.
+    pub fn restore(&mut self, slice: SliceId, id: PieceId, rows: RecordBatch) {
+        self.slices.entry(slice).or_default().runs.push(Run { id, rows: Arc::new(rows) });
+    }
+
+    pub fn places(&self) -> i64 {
+        self.come
+    }
+
+    /// No row is given a place at or before this one.
+    pub fn begin_places_at(&mut self, place: i64) {
+        self.come = place;
     }
 
     /// The watermark at which the next window fires that has rows here.
@@ -176,7 +225,67 @@ enum Prepared {
     Rows(RecordBatch),
 }
 
+impl OpenSlice {
+    /// Turns what came since the last cut into a run. Runs are merged such that
+    /// each is less than half of the one before, so there are never many, and a
+    /// row is not written often.
+    fn seal(&mut self, leaf: &Leaf, namer: &mut Namer) -> Result<(), EngineError> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let mut run = open.into_batch(leaf)?;
+        while let Some(last) =
+            self.runs.pop_if(|last| last.rows.num_rows() < 2 * run.num_rows())
+        {
+            let mut both = Slice::new(leaf)?;
+            both.absorb(leaf, &last.rows)?;
+            both.absorb(leaf, &run)?;
+            run = both.into_batch(leaf)?;
+        }
+        self.runs.push(Run { id: namer.name(), rows: Arc::new(run) });
+        Ok(())
+    }
+
+    /// All of it as one.
+    fn whole(self, leaf: &Leaf) -> Result<Slice, EngineError> {
+        let OpenSlice { runs, open } = self;
+        match open {
+            Some(open) if runs.is_empty() => Ok(open),
+            open => {
+                let mut all = Slice::new(leaf)?;
+                for run in runs {
+                    all.absorb(leaf, &run.rows)?;
+                }
+                if let Some(open) = open {
+                    all.absorb(leaf, &open.into_batch(leaf)?)?;
+                }
+                Ok(all)
+            }
+        }
+    }
+}
+
 impl Slice {
+    /// What there is, as it is stored.
+    fn into_batch(self, leaf: &Leaf) -> Result<RecordBatch, EngineError> {
+        match self {
+            Slice::Groups(groups) => groups.into_partial()?.to_batch(),
+            Slice::Rows(rows) => Ok(concat_batches(&leaf.schema, &rows)?),
+        }
+    }
+
+    /// Takes in what was stored.
+    fn absorb(&mut self, leaf: &Leaf, stored: &RecordBatch) -> Result<(), EngineError> {
+        match (self, &leaf.state) {
+            (Slice::Groups(groups), LeafState::Aggregate(aggregate)) => {
+                groups.absorb(&Partial::from_batch(aggregate, stored)?)
+            }
+            (Slice::Rows(rows), LeafState::Rows) => {
+                rows.push(cut::under(&leaf.schema, stored)?);
+                Ok(())
+            }
+            _ => unreachable!("a leaf keeps either rows or groups"),
+        }
+    }
+
     fn new(leaf: &Leaf) -> Result<Self, EngineError> {
         Ok(match &leaf.state {
             LeafState::Rows => Slice::Rows(Vec::new()),

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use tokio::runtime::Runtime;
 
+use super::cut::{Namer, PieceOf, misfit, piece};
 use super::error::EngineError;
 use super::interval_join::JoinedRows;
 use super::keep_first::FirstRows;
-use super::leaves::{ClosingLeaf, OpenLeaf, Share};
+use super::leaves::{ClosingLeaf, LeafCut, OpenLeaf, Share};
+use super::rows::Rows;
 use super::watermark;
+use crate::checkpoint::{Piece, PieceId};
 use crate::clock::Clock;
 use crate::planning::pipeline::{Input, Job, Leaf, Stage, StageWork, Target};
 
@@ -174,6 +177,116 @@ impl StageState {
             _ => unreachable!("a stage's state is made for its work"),
         }
         Ok(worked)
+    }
+
+    /// What the stage keeps, in pieces. What workers have handed over is here.
+    pub fn cut(
+        &mut self,
+        stage: usize,
+        plan: &Stage,
+        namer: &mut Namer,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), EngineError> {
+        for (leaf, leaf_plan) in plan.leaves.iter().enumerate() {
+            match self.own[leaf].cut(leaf_plan, namer)? {
+                LeafCut::Runs(runs) => {
+                    for (slice, id, rows) in runs {
+                        let of = PieceOf::Open { stage, leaf, own: true, slice };
+                        pieces.push(piece(id, &of, &rows));
+                    }
+                }
+                LeafCut::Handed(share) => self.take_over(leaf, share),
+            }
+            for rows in self.own[leaf].came() {
+                let (judged_by_at_most, split) = (rows.judged_by_at_most, rows.split);
+                let of = PieceOf::Came { stage, leaf, judged_by_at_most, split };
+                pieces.push(piece(namer.name(), &of, &Arc::new(rows.to_batch()?)));
+            }
+        }
+        match &mut self.work {
+            Work::Windows(all) => {
+                for (leaf, kept) in all.iter_mut().enumerate() {
+                    kept.cut(stage, leaf, namer, pieces)?;
+                }
+                Ok(())
+            }
+            Work::IntervalJoin(rows) => rows.cut(stage, namer, pieces),
+            Work::KeepFirst(rows) => rows.cut(stage, namer, pieces),
+        }
+    }
+
+    /// Takes what a leaf has handed over, to be worked on later.
+    pub fn take_over(&mut self, leaf: usize, share: Share) {
+        match (share, &mut self.work) {
+            (Share::AsTheyCame(rows), _) => self.own[leaf].take_back(rows),
+            (Share::Sessions(pieces), Work::Windows(all)) => {
+                if let ClosingLeaf::Sessions(sessions) = &mut all[leaf] {
+                    sessions.add(pieces);
+                }
+            }
+            (Share::Sessions(_) | Share::Slices(_), _) => {
+                unreachable!("slices are kept where they are")
+            }
+        }
+    }
+
+    /// Takes back a piece of what an earlier process kept here.
+    pub fn restore(
+        &mut self,
+        plan: &Stage,
+        of: PieceOf,
+        id: PieceId,
+        rows: RecordBatch,
+    ) -> Result<(), EngineError> {
+        match (of, &mut self.work, &plan.work) {
+            (PieceOf::Open { leaf, slice, .. }, ..) => {
+                self.own[leaf].restore(slice, id, rows);
+                Ok(())
+            }
+            (PieceOf::Came { leaf, judged_by_at_most, split, .. }, ..) => {
+                let rows = Rows::from_batch(&rows, judged_by_at_most, split)?;
+                self.own[leaf].take_back(vec![rows]);
+                Ok(())
+            }
+            (PieceOf::Shared { leaf, end, from, .. }, Work::Windows(all), _) => {
+                all[leaf].restore_slice(&plan.leaves[leaf], (end, from), id, &rows)
+            }
+            (PieceOf::Sessions { leaf, .. }, Work::Windows(all), _) => {
+                all[leaf].restore_sessions(&plan.leaves[leaf], id, &rows)
+            }
+            (
+                PieceOf::Joined { side, .. },
+                Work::IntervalJoin(kept),
+                StageWork::IntervalJoin(join),
+            ) => kept.restore_rows(join, side, id, &rows),
+            (PieceOf::Matched { side, next_number, .. }, Work::IntervalJoin(kept), _) => {
+                kept.restore_matched(side, next_number, &rows);
+                Ok(())
+            }
+            (
+                PieceOf::Waiting { split, .. },
+                Work::KeepFirst(kept),
+                StageWork::KeepFirst(first),
+            ) => kept.restore_waiting(first, split, &rows),
+            (PieceOf::Seen { .. }, Work::KeepFirst(kept), StageWork::KeepFirst(first)) => {
+                kept.restore_seen(first, &rows)
+            }
+            _ => Err(misfit("a piece of another stage", None)),
+        }
+    }
+
+    /// By leaf, the end of the last window that has fired.
+    pub fn done(&self) -> Vec<Option<i64>> {
+        match &self.work {
+            Work::Windows(all) => all.iter().map(ClosingLeaf::done).collect(),
+            Work::IntervalJoin(_) | Work::KeepFirst(_) => Vec::new(),
+        }
+    }
+
+    pub fn set_done(&mut self, done: &[Option<i64>]) {
+        if let Work::Windows(all) = &mut self.work {
+            all.iter_mut().zip(done).for_each(|(leaf, done)| leaf.set_done(*done));
+        }
     }
 
     pub fn open_windows(&self) -> u64 {

@@ -1,8 +1,10 @@
 //! What a running job shows of itself: counters that anyone may read.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::watermark;
+use crate::checkpoint::{Counters, JobState, Manifest};
 
 /// Counters of a job. Each is written by the engine alone.
 #[derive(Debug)]
@@ -27,6 +29,43 @@ pub struct Status {
     pub bytes_out: AtomicU64,
     /// Rows that readers of the lake can see.
     pub rows_published: AtomicU64,
+    resumed_from: OnceLock<ResumedFrom>,
+}
+
+/// What a job goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumedFrom {
+    pub epoch: u64,
+    pub created_at_ms: i64,
+    pub state: JobState,
+}
+
+impl Status {
+    /// The counters that go on from process to process.
+    pub fn counters(&self) -> Counters {
+        let at = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counters {
+            rows_in: at(&self.rows_in),
+            rows_out: at(&self.rows_out),
+            late_rows: at(&self.late_rows),
+            undecodable: at(&self.decode_errors),
+        }
+    }
+
+    pub(super) fn tell_resumed(&self, manifest: &Manifest) {
+        let from = ResumedFrom {
+            epoch: manifest.epoch,
+            created_at_ms: manifest.created_at_ms,
+            state: manifest.state.clone(),
+        };
+        // A status is of one run.
+        let _ = self.resumed_from.set(from);
+    }
+
+    /// `None` until the job has begun, and for one that begins anew.
+    pub fn resumed_from(&self) -> Option<&ResumedFrom> {
+        self.resumed_from.get()
+    }
 }
 
 impl Default for Status {
@@ -44,6 +83,7 @@ impl Default for Status {
             files: zero(),
             bytes_out: zero(),
             rows_published: zero(),
+            resumed_from: OnceLock::new(),
         }
     }
 }

@@ -65,6 +65,16 @@ impl ScanWatermark {
         self.splits.values().all(|split| split.finished)
     }
 
+    /// The scan's watermark when it was last asked for.
+    pub fn reached(&self) -> i64 {
+        self.current
+    }
+
+    /// Goes on from a watermark of an earlier process.
+    pub fn resume(&mut self, reached: i64) {
+        self.current = self.current.max(reached);
+    }
+
     /// The scan's watermark as of `now_ms`. All splits idle: it stays.
     pub fn current(&mut self, now_ms: i64) -> i64 {
         let idle = |split: &SplitWatermark| {

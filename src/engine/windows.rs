@@ -14,11 +14,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 
+use super::cut::Namer;
 use super::error::EngineError;
 use super::groups::{Groups, Partial, values_of_nothing};
 use super::ops::batch;
 use super::slices::{ClosedSlices, Slice, across_splits};
 use super::watermark;
+use crate::checkpoint::PieceId;
 use crate::planning::pipeline::{Aggregate, AggregateColumn, AssignTo, Leaf, LeafState};
 use crate::planning::window::WindowKind;
 
@@ -32,6 +34,8 @@ pub struct SharedSlices {
     slices: BTreeMap<i64, Arc<Partial>>,
     /// The others, by slice end and the end of the first window they count in.
     stragglers: BTreeMap<(i64, i64), Arc<Partial>>,
+    /// The names of those that have been stored, by slice end and first window.
+    stored: BTreeMap<(i64, i64), PieceId>,
     blocks: HashMap<Block, Option<Arc<Partial>>>,
     /// The end of the last window that has fired.
     done: Option<i64>,
@@ -104,6 +108,40 @@ impl SharedSlices {
         }
         self.forget(leaf, watermark);
         Ok(fired)
+    }
+
+    /// Names every slice, by its end and the first window that it counts in.
+    pub fn cut(
+        &mut self,
+        namer: &mut Namer,
+    ) -> Result<Vec<((i64, i64), PieceId, Arc<RecordBatch>)>, EngineError> {
+        let on_time = self.slices.iter().map(|(end, partial)| ((*end, *end), partial));
+        let stragglers = self.stragglers.iter().map(|(place, partial)| (*place, partial));
+        let mut all = Vec::new();
+        for (place, partial) in on_time.chain(stragglers) {
+            let id = *self.stored.entry(place).or_insert_with(|| namer.name());
+            all.push((place, id, Arc::new(partial.to_batch()?)));
+        }
+        Ok(all)
+    }
+
+    /// Takes back a slice of an earlier process.
+    pub fn restore(&mut self, (end, from): (i64, i64), id: PieceId, partial: Partial) {
+        let partial = Arc::new(partial);
+        self.stored.insert((end, from), id);
+        if from == end {
+            self.slices.insert(end, partial);
+        } else {
+            self.stragglers.insert((end, from), partial);
+        }
+    }
+
+    pub fn done(&self) -> Option<i64> {
+        self.done
+    }
+
+    pub fn set_done(&mut self, done: Option<i64>) {
+        self.done = done;
     }
 
     /// The watermark at which the next window fires.
@@ -214,6 +252,7 @@ impl SharedSlices {
         let wanted = |slice: i64| leaf.spec.fires_at(kind.last_end(slice)) > watermark;
         self.slices.retain(|end, _| wanted(*end));
         self.stragglers.retain(|(end, _), _| wanted(*end));
+        self.stored.retain(|(end, _), _| wanted(*end));
         let first = self.slices.keys().next().map(|end| kind.slice_number(*end));
         let used = |block: &Block| {
             first.is_some_and(|first| (block.number + 1) << block.level > first)

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
+use super::cut::{Namer, PieceOf, Position, WorkersCut, piece};
 use super::error::EngineError;
-use super::leaves::{OpenLeaf, Share};
+use super::leaves::{LeafCut, OpenLeaf, Share};
 use super::ops::apply;
 use super::rows::Rows;
 use super::scan::{Scanned, Scanner};
@@ -33,6 +34,11 @@ pub enum Command {
         scan: usize,
         splits: Vec<Split>,
     },
+    /// Hand in the state as of now, for an epoch; `None`: only say that
+    /// everything before has been told.
+    Cut {
+        epoch: Option<u64>,
+    },
     Stop,
 }
 
@@ -48,14 +54,17 @@ pub enum Event {
         stage: usize,
         leaves: Vec<Share>,
     },
+    Cut(WorkersCut),
     Failed(EngineError),
     Stopped,
 }
 
+/// A worker's number and what it tells.
+pub type Told = (usize, Event);
+
 /// What a worker did since it last told.
 #[derive(Debug)]
 pub struct Progress {
-    pub worker: usize,
     pub splits: Vec<SplitProgress>,
     /// For each stage the watermark at which the next of this worker's windows
     /// fires.
@@ -84,11 +93,13 @@ pub struct Worker {
     pub scanners: Vec<Scanner>,
     pub batch_size: usize,
     pub commands: Receiver<Command>,
-    pub events: Sender<Event>,
+    pub events: Sender<Told>,
     pub status: Arc<Status>,
     /// By stage and leaf.
     pub state: Vec<Vec<OpenLeaf>>,
     pub fired: Fired,
+    /// How far each split has been read.
+    pub positions: Vec<Position>,
 }
 
 /// By stage, up to where its windows have been closed; the loop writes it. Only
@@ -102,8 +113,7 @@ impl Worker {
             Ok(()) => Event::Stopped,
             Err(error) => Event::Failed(error),
         };
-        // The loop is gone only if it failed itself and told why.
-        let _ = self.events.send(event);
+        self.tell(event);
     }
 
     fn work(&mut self) -> Result<(), EngineError> {
@@ -126,7 +136,12 @@ impl Worker {
                 self.tell(Event::Closed { stage, leaves });
                 self.tell_progress(Vec::new());
             }
+            Command::Cut { epoch } => {
+                let cut = self.cut(epoch)?;
+                self.tell(Event::Cut(cut));
+            }
             Command::AddSplits { scan, splits } => {
+                self.positions.extend(positions(scan, &splits));
                 let reader = self.readers.iter_mut().find(|r| r.scan == scan);
                 let reader = reader.expect("a worker reads every scan");
                 let table = &self.job.scans[scan].table;
@@ -146,6 +161,40 @@ impl Worker {
             .zip(&mut self.state[stage])
             .map(|(leaf, open)| open.close(leaf, watermark))
             .collect()
+    }
+
+    fn cut(&mut self, epoch: Option<u64>) -> Result<WorkersCut, EngineError> {
+        let mut cut = WorkersCut {
+            pieces: Vec::new(),
+            handed: Vec::new(),
+            positions: Vec::new(),
+            places: 0,
+            behind: 0,
+        };
+        let Some(epoch) = epoch else { return Ok(cut) };
+        let mut namer = Namer::new(epoch, self.id);
+        for (stage, leaves) in self.state.iter_mut().enumerate() {
+            for (leaf, open) in leaves.iter_mut().enumerate() {
+                let plan = &self.job.stages[stage].leaves[leaf];
+                match open.cut(plan, &mut namer)? {
+                    LeafCut::Runs(runs) => {
+                        for (slice, id, rows) in runs {
+                            let of = PieceOf::Open { stage, leaf, own: false, slice };
+                            cut.pieces.push(piece(id, &of, &rows));
+                        }
+                    }
+                    LeafCut::Handed(share) => cut.handed.push((stage, leaf, share)),
+                }
+                let (places, behind) = open.numbers();
+                cut.places = cut.places.max(places);
+                cut.behind = cut.behind.max(behind);
+            }
+        }
+        for position in &mut self.positions {
+            position.watermark = self.scanners[position.scan].watermark(&position.split);
+        }
+        cut.positions.clone_from(&self.positions);
+        Ok(cut)
     }
 
     /// Reads once from every source.
@@ -180,15 +229,32 @@ impl Worker {
             EngineError::Source { table: self.job.scans[scan].table.clone(), source }
         })?;
         for (split, data) in polled.data {
+            self.pass(scan, &split, |next| data.next_offset(next));
             let scanned = self.scanners[scan].scan(&split, data)?;
             let watermark = self.take(scan, scanned)?;
             splits.push(SplitProgress { scan, split, watermark, finished: false });
         }
         for split in polled.finished {
             let watermark = watermark::MIN;
+            self.finish(scan, &split);
             splits.push(SplitProgress { scan, split, watermark, finished: true });
         }
         Ok(())
+    }
+
+    /// Moves a split's position on.
+    fn pass(&mut self, scan: usize, split: &SplitId, to: impl FnOnce(i64) -> i64) {
+        let own = |p: &&mut Position| p.scan == scan && p.split == *split;
+        if let Some(position) = self.positions.iter_mut().find(own) {
+            position.next = to(position.next);
+        }
+    }
+
+    fn finish(&mut self, scan: usize, split: &SplitId) {
+        let own = |p: &&mut Position| p.scan == scan && p.split == *split;
+        if let Some(position) = self.positions.iter_mut().find(own) {
+            position.next = position.stop.unwrap_or(position.next);
+        }
     }
 
     /// Sends a split's rows down every branch of their scan.
@@ -224,18 +290,24 @@ impl Worker {
         };
         let next_firing = self.state.iter().enumerate().map(next).collect();
         let open = self.state.iter().flatten().map(OpenLeaf::len).sum::<usize>();
-        self.tell(Event::Progress(Progress {
-            worker: self.id,
-            splits,
-            next_firing,
-            open_windows: open as u64,
-        }));
+        self.tell(Event::Progress(Progress { splits, next_firing, open_windows: open as u64 }));
     }
 
     fn tell(&self, event: Event) {
         // The loop is gone only if it failed itself and told why.
-        let _ = self.events.send(event);
+        let _ = self.events.send((self.id, event));
     }
+}
+
+/// Where splits begin.
+pub fn positions(scan: usize, splits: &[Split]) -> impl Iterator<Item = Position> {
+    splits.iter().map(move |split| Position {
+        scan,
+        split: split.id.clone(),
+        next: split.start,
+        stop: split.stop,
+        watermark: watermark::MIN,
+    })
 }
 
 /// Empty state for every stage's leaves.

@@ -10,6 +10,7 @@ use super::pipeline::{
     ScanColumn, StageOutput, StageWork, Target,
 };
 
+use super::functions::flink_name;
 use super::window::TimeKind;
 
 /// The job as text for a person.
@@ -23,10 +24,67 @@ pub fn explain(job: &Job) -> String {
     for branch in &job.branches {
         branch_lines(&mut out, job, branch);
     }
+    stage_lines(&mut out, job);
+    for output in &job.outputs {
+        let _ = writeln!(out, "\nsink {} ({})", output.table, output.connector);
+        for (key, value) in output.sink.describe() {
+            let _ = writeln!(out, "  {key}: {value}");
+        }
+        let columns: Vec<_> =
+            output.schema.fields().iter().map(|f| f.name().as_str()).collect();
+        let _ = writeln!(out, "  columns: {}", columns.join(", "));
+    }
+    out
+}
+
+/// What makes the job the one that its stored state is of, line by line: what is
+/// read, what becomes of it and what is kept, but not where it is read from and
+/// written to, nor how files are made.
+pub fn identity(job: &Job) -> Vec<String> {
+    let mut out = format!("time zone {}\n", job.time_zone);
+    for scan in &job.scans {
+        let topic = scan.source.describe().into_iter().find(|(key, _)| *key == "topic");
+        let topic = topic.map(|(_, topic)| format!(" topic {topic}")).unwrap_or_default();
+        let _ = writeln!(out, "source {} ({}{topic})", scan.table, scan.connector);
+        let fields = scan.schema.fields().iter();
+        for (field, column) in fields.zip(&scan.columns) {
+            let ty = flink_name(field.data_type());
+            let from = match column {
+                ScanColumn::Value(_) | ScanColumn::Row(_) => "value",
+                ScanColumn::Key(_) => "key",
+                ScanColumn::Metadata(_) => "metadata",
+            };
+            let _ = writeln!(
+                out,
+                "source {} column {} {ty} of the {from}",
+                scan.table,
+                field.name()
+            );
+        }
+        if let Some(mark) = &scan.watermark {
+            let (column, text) = (&mark.column, &mark.text);
+            let _ = writeln!(out, "source {} watermark {column} AS {text}", scan.table);
+        }
+    }
+    for branch in &job.branches {
+        branch_lines(&mut out, job, branch);
+    }
+    stage_lines(&mut out, job);
+    for output in &job.outputs {
+        for field in output.schema.fields() {
+            let ty = flink_name(field.data_type());
+            let _ = writeln!(out, "sink {} column {} {ty}", output.table, field.name());
+        }
+    }
+    let lines = out.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    lines.map(str::to_owned).collect()
+}
+
+fn stage_lines(out: &mut String, job: &Job) {
     for (i, stage) in job.stages.iter().enumerate() {
         let _ = writeln!(out, "\nstage {i}");
         for (l, leaf) in stage.leaves.iter().enumerate() {
-            leaf_lines(&mut out, l, leaf);
+            leaf_lines(out, l, leaf);
         }
         let plan = match &stage.work {
             StageWork::Windows(above) => {
@@ -64,16 +122,6 @@ pub fn explain(job: &Job) -> String {
         };
         let _ = writeln!(out, "  to {to}");
     }
-    for output in &job.outputs {
-        let _ = writeln!(out, "\nsink {} ({})", output.table, output.connector);
-        for (key, value) in output.sink.describe() {
-            let _ = writeln!(out, "  {key}: {value}");
-        }
-        let columns: Vec<_> =
-            output.schema.fields().iter().map(|f| f.name().as_str()).collect();
-        let _ = writeln!(out, "  columns: {}", columns.join(", "));
-    }
-    out
 }
 
 fn lines(plan: &LogicalPlan) -> Vec<String> {

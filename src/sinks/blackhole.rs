@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::{OpenSink, Published, Sink, SinkError, SinkWriter};
+use super::{OpenSink, Shown, Sink, SinkCut, SinkError, SinkWriter};
 use crate::diagnostics::Diagnostic;
 use crate::options::Options;
 
@@ -44,8 +44,8 @@ impl SinkWriter for BlackholeWriter {
         self.pending_rows
     }
 
-    fn publish(&mut self) -> Result<Published, SinkError> {
+    fn cut(&mut self, _: &str) -> Result<SinkCut, SinkError> {
         let rows = std::mem::take(&mut self.pending_rows);
-        Ok(Published { rows, ..Published::default() })
+        Ok(SinkCut { shown: Shown { rows, bytes: 0 }, ..SinkCut::default() })
     }
 }

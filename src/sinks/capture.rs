@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
-use super::{OpenSink, Published, Sink, SinkError, SinkWriter};
+use super::{OpenSink, Shown, Sink, SinkCut, SinkError, SinkWriter};
 
 /// Keeps the first rows that are written to it.
 #[derive(Clone)]
@@ -78,8 +78,8 @@ impl SinkWriter for CaptureWriter {
         self.pending_rows
     }
 
-    fn publish(&mut self) -> Result<Published, SinkError> {
+    fn cut(&mut self, _: &str) -> Result<SinkCut, SinkError> {
         let rows = std::mem::take(&mut self.pending_rows);
-        Ok(Published { rows, ..Published::default() })
+        Ok(SinkCut { shown: Shown { rows, bytes: 0 }, ..SinkCut::default() })
     }
 }

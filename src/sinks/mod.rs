@@ -12,6 +12,7 @@ use arrow::datatypes::SchemaRef;
 use crate::clock::Clock;
 use crate::diagnostics::{Diagnostic, Span};
 use crate::options::Options;
+use crate::store::{Folder, Location, StoreError, StoreFault, WholeFile};
 use crate::types::Column;
 
 mod blackhole;
@@ -25,6 +26,11 @@ pub trait Sink: Debug + Send + Sync {
     /// What `explain` says of it, such as ("path", "file:///lake").
     fn describe(&self) -> Vec<(&'static str, String)>;
 
+    /// The folder of its files; `None` for a sink that is no files.
+    fn location(&self) -> Option<&Location> {
+        None
+    }
+
     /// Connects, and fails early on what cannot be written to.
     fn open(&self, request: &OpenSink) -> Result<Box<dyn SinkWriter>, SinkError>;
 }
@@ -34,33 +40,44 @@ pub trait Sink: Debug + Send + Sync {
 pub struct OpenSink {
     /// The table's columns as Arrow fields, in the order of its declaration.
     pub schema: SchemaRef,
-    /// Unique to this run; goes into file names.
-    pub run_id: String,
     pub clock: Arc<dyn Clock>,
 }
 
-/// Takes rows and makes them visible, whole files at a time.
+/// Takes rows and turns them into whole files.
 ///
 /// # Contract
-/// - What was written is invisible until [`publish`](Self::publish), or until
-///   a file is full by the table's rolling policy.
-/// - A reader of the destination never sees part of a file.
-/// - Dropped without `publish`, nothing of what was not published is left.
+/// - Nothing of what was written is visible before the files of a
+///   [`cut`](Self::cut) are published, which is not the writer's to do.
+/// - A sink that is no files shows its rows as they are written.
+/// - Dropped, it leaves nothing behind.
 pub trait SinkWriter: Send {
     /// Takes a batch of the opened schema.
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError>;
 
-    /// Rows written and not visible yet.
+    /// Rows written since the last cut.
     fn pending_rows(&self) -> u64;
 
-    /// Makes everything written so far visible.
-    fn publish(&mut self) -> Result<Published, SinkError>;
+    /// Ends every file. `label` is in their names, and unique to this cut.
+    fn cut(&mut self, label: &str) -> Result<SinkCut, SinkError>;
+
+    /// The folder of its files.
+    fn folder(&self) -> Option<&Folder> {
+        None
+    }
 }
 
-/// What became visible, for the user's eyes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Published {
-    pub files: u64,
+/// What a sink gives at a cut.
+#[derive(Debug, Default)]
+pub struct SinkCut {
+    /// Complete files, by their names in the sink's folder, and their rows.
+    pub files: Vec<(WholeFile, u64)>,
+    /// What is visible already.
+    pub shown: Shown,
+}
+
+/// Rows that were shown as they came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shown {
     pub rows: u64,
     pub bytes: u64,
 }
@@ -68,22 +85,19 @@ pub struct Published {
 /// What the world did to a sink.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    #[error("writing {path}: {source}")]
-    Store {
-        path: String,
-        #[source]
-        source: object_store::Error,
-    },
-    #[error("writing {path}: {source}")]
-    Io {
-        path: String,
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("writing {0}")]
+    Store(StoreError),
     #[error("encoding {path}: {reason}")]
     Encode { path: String, reason: String },
     #[error("sink `{table}`: {reason}")]
     Config { table: String, reason: String },
+}
+
+impl SinkError {
+    /// A fault of the system at `path`.
+    pub fn io(path: String, cause: std::io::Error) -> Self {
+        SinkError::Store(StoreError { path, cause: StoreFault::Io(cause) })
+    }
 }
 
 /// The declaration a sink is bound with.

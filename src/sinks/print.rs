@@ -2,7 +2,7 @@
 //! prints it.
 //!
 //! Rows appear batch by batch as they are written, not when they are
-//! published: a terminal cannot take a line back, and holding lines would only
+//! committed: a terminal cannot take a line back, and holding lines would only
 //! cost memory. Lines of two tables never mix within a batch.
 
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::{OpenSink, Published, Sink, SinkError, SinkWriter, value_text};
+use super::{OpenSink, Shown, Sink, SinkCut, SinkError, SinkWriter, value_text};
 use crate::diagnostics::Diagnostic;
 use crate::options::Options;
 
@@ -43,24 +43,22 @@ impl Sink for Print {
     }
 
     fn open(&self, _request: &OpenSink) -> Result<Box<dyn SinkWriter>, SinkError> {
-        let writer = PrintWriter { sink: self.clone(), shown: Published::default() };
+        let writer = PrintWriter { sink: self.clone(), shown: Shown::default() };
         Ok(Box::new(writer))
     }
 }
 
 struct PrintWriter {
     sink: Print,
-    /// What was shown since the last `publish`.
-    shown: Published,
+    /// What was shown since the last cut.
+    shown: Shown,
 }
 
 impl SinkWriter for PrintWriter {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
         let text = lines(batch, &self.sink.identifier);
-        show(&text, self.sink.to_stderr).map_err(|source| {
-            let path = self.sink.stream().to_owned();
-            SinkError::Io { path, source }
-        })?;
+        show(&text, self.sink.to_stderr)
+            .map_err(|source| SinkError::io(self.sink.stream().to_owned(), source))?;
         self.shown.rows += batch.num_rows() as u64;
         self.shown.bytes += text.len() as u64;
         Ok(())
@@ -70,8 +68,8 @@ impl SinkWriter for PrintWriter {
         0
     }
 
-    fn publish(&mut self) -> Result<Published, SinkError> {
-        Ok(std::mem::take(&mut self.shown))
+    fn cut(&mut self, _: &str) -> Result<SinkCut, SinkError> {
+        Ok(SinkCut { shown: std::mem::take(&mut self.shown), ..SinkCut::default() })
     }
 }
 

@@ -8,6 +8,7 @@ mod datagen;
 mod kafka;
 pub mod replay;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,9 +54,13 @@ pub struct OpenRequest {
     pub parts: MessageParts,
     /// For a source that makes rows itself: the physical columns to make.
     pub projection: Vec<usize>,
-    /// Called with things an operator should know (a retry, a new partition).
-    pub job_name: String,
+    /// Where an earlier process of the job had come to. A split that is not among them is new, and read
+    /// from its beginning. `None`: the job has never run.
+    pub resume: Option<BTreeMap<SplitId, Resume>>,
 }
+
+/// The offset to go on at, and where the split ends.
+pub type Resume = (i64, Option<i64>);
 
 /// A bound source. Holds no connection.
 pub trait Source: Debug + Send + Sync {
@@ -112,6 +117,18 @@ pub enum Data {
     /// Made by the source itself, with the columns of
     /// [`OpenRequest::projection`].
     Rows(RecordBatch),
+}
+
+impl Data {
+    /// The offset after the last of these, which begin at `from` or later.
+    pub fn next_offset(&self, from: i64) -> i64 {
+        match self {
+            Data::Messages(messages) => messages.offsets.last().map_or(from, |last| last + 1),
+            Data::Rows(rows) => {
+                from.saturating_add(i64::try_from(rows.num_rows()).unwrap_or(i64::MAX))
+            }
+        }
+    }
 }
 
 /// What the world did to a source.

@@ -2,15 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The binary under test.
+/// The binary under test, with a folder for state that no other has.
 pub fn turnstile() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_turnstile"))
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let own = NEXT.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("state-{process}-{own}"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_turnstile"));
+    command.env("TURNSTILE_STATE_PATH", state);
+    command
 }
 
 /// Standard error, and standard output behind it.

@@ -20,6 +20,7 @@ use super::logging;
 use crate::diagnostics::{Diagnostic, SourceFile, Span};
 use crate::options::parse_duration;
 use crate::planning;
+use crate::store::parse_location;
 
 /// A key that changes something.
 struct Key {
@@ -40,6 +41,11 @@ const CHECKPOINT_INTERVAL: &str = "execution.checkpointing.interval";
 const BATCH_SIZE: &str = "turnstile.batch-size";
 const LOG_LEVEL: &str = "turnstile.log-level";
 const WORKERS: &str = "turnstile.workers";
+
+/// Where jobs keep their state.
+pub const STATE_PATH: &str = "turnstile.state.path";
+/// What a job's state is found by.
+pub const JOB_NAME: &str = "turnstile.job.name";
 
 const MAX_BATCH_SIZE: usize = 1_000_000;
 const MAX_WORKERS: usize = 1024;
@@ -98,6 +104,12 @@ const KEYS: &[Key] = &[
         expected: "a whole number from 1 to 1024",
         fits: |v| v.parse().is_ok_and(|n: usize| (1..=MAX_WORKERS).contains(&n)),
     },
+    Key {
+        name: STATE_PATH,
+        expected: "a folder: a local path, file:// or s3://",
+        fits: |v| parse_location(v).is_ok(),
+    },
+    Key { name: JOB_NAME, expected: "a name", fits: |v| !v.trim().is_empty() },
 ];
 
 fn known(name: &str) -> Option<&'static Key> {

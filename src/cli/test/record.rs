@@ -223,7 +223,7 @@ fn read(
 ) -> Result<Partitions, CliError> {
     let world = |e: sources::SourceError| CliError::World(e.to_string());
     let parts = MessageParts { keys: true, headers: true };
-    let request = OpenRequest { parts, job_name: "test".to_owned(), ..OpenRequest::default() };
+    let request = OpenRequest { parts, ..OpenRequest::default() };
     let mut open = source.open(&request).map_err(world)?;
     let mut splits = open.discover().map_err(world)?;
     if latest {

@@ -5,7 +5,7 @@ use std::io;
 use arrow::array::RecordBatch;
 use parquet::errors::ParquetError;
 
-use super::spool::Spool;
+use crate::store::Spool;
 
 /// Turns batches into the bytes of one file.
 pub(super) trait FileEncoder: Send {

@@ -1,20 +1,16 @@
 //! Binds the options of a `filesystem` table. Keys and defaults are Flink's,
 //! except that Parquet is compressed with zstd.
 
-use std::time::Duration;
-
-use super::location::{self, Location};
 use super::parquet_file::ParquetSettings;
 use super::{FileFormat, Filesystem, Rolling};
 use crate::diagnostics::Diagnostic;
 use crate::formats::{self, FormatContext};
 use crate::options::Options;
 use crate::sinks::SinkTable;
+use crate::store::{Location, parse_location};
 use crate::types::{Column, SqlType};
 
 const DEFAULT_FILE_BYTES: u64 = 128 << 20;
-const DEFAULT_ROLLOVER: Duration = Duration::from_secs(30 * 60);
-const DEFAULT_CHECK: Duration = Duration::from_secs(60);
 const DEFAULT_PARTITION: &str = "__DEFAULT_PARTITION__";
 
 pub(super) fn bind(
@@ -43,7 +39,7 @@ pub(super) fn bind(
 
 fn bind_path(options: &mut Options) -> Option<Location> {
     let path = options.require("path")?;
-    match location::parse(&path.value) {
+    match parse_location(&path.value) {
         Ok(location) => Some(location),
         Err(diagnostic) => {
             options.errors.push(diagnostic.or_at(path.span));
@@ -53,15 +49,6 @@ fn bind_path(options: &mut Options) -> Option<Location> {
 }
 
 fn bind_rolling(options: &mut Options) -> Rolling {
-    let positive_ms = |options: &mut Options, key: &str, default: Duration| {
-        let given = options.take(key);
-        let interval = options.duration(key).unwrap_or(default);
-        if let Some(value) = given.filter(|_| interval.is_zero()) {
-            let message = format!("option `{key}` must be more than zero");
-            options.errors.push(Diagnostic::error(message).at(value.span));
-        }
-        i64::try_from(interval.as_millis()).unwrap_or(i64::MAX)
-    };
     let size = "sink.rolling-policy.file-size";
     let given = options.take(size);
     let file_bytes = options.bytes(size).unwrap_or(DEFAULT_FILE_BYTES);
@@ -69,13 +56,7 @@ fn bind_rolling(options: &mut Options) -> Rolling {
         let message = format!("option `{size}` must be more than zero");
         options.errors.push(Diagnostic::error(message).at(value.span));
     }
-    let rollover = "sink.rolling-policy.rollover-interval";
-    let check = "sink.rolling-policy.check-interval";
-    Rolling {
-        file_bytes,
-        rollover_interval_ms: positive_ms(options, rollover, DEFAULT_ROLLOVER),
-        check_interval_ms: positive_ms(options, check, DEFAULT_CHECK),
-    }
+    Rolling { file_bytes }
 }
 
 fn bind_format(table: &SinkTable<'_>, options: &mut Options) -> Option<FileFormat> {
@@ -135,6 +116,8 @@ fn refuse_idle_options(options: &mut Options) {
     const NO_DEBRIS: &str =
         "leave it out: nothing lies beside the data, and every file there is whole";
     const ROLLING: &str = "leave it out: `sink.rolling-policy.file-size` decides on file sizes";
+    const CHECKPOINTS: &str =
+        "leave it out: files become visible with each checkpoint, as Flink's bulk formats do";
     const WORKERS: &str = "leave it out: one writer writes each table";
     let idle = [
         ("sink.partition-commit.policy.kind", NO_DEBRIS),
@@ -148,6 +131,8 @@ fn refuse_idle_options(options: &mut Options) {
         ("partition.time-extractor.class", VISIBLE),
         ("partition.time-extractor.timestamp-pattern", VISIBLE),
         ("partition.time-extractor.timestamp-formatter", VISIBLE),
+        ("sink.rolling-policy.rollover-interval", CHECKPOINTS),
+        ("sink.rolling-policy.check-interval", CHECKPOINTS),
         ("compaction.file-size", ROLLING),
         ("compaction.parallelism", ROLLING),
         ("sink.parallelism", WORKERS),

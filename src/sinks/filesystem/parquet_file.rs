@@ -14,9 +14,9 @@ use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::encoder::{EncodeError, FileEncoder};
-use super::spool::Spool;
 use crate::diagnostics::Diagnostic;
 use crate::options::Options;
+use crate::store::Spool;
 use crate::types::{Column, SqlType};
 
 const MAX_ROW_GROUP_ROWS: usize = 1 << 20;

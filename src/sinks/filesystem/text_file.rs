@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::encoder::{EncodeError, FileEncoder};
-use super::spool::Spool;
 use crate::formats::EncodingFormat;
+use crate::store::Spool;
 
 pub(super) struct TextFile {
     format: Arc<dyn EncodingFormat>,

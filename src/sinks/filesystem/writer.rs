@@ -1,29 +1,25 @@
-//! Rows to files: keeps one file open per partition, ends it when the rolling
-//! policy says so, and hands whole files to the destination.
+//! Rows to files: keeps one file open per partition, ends it when it is full, and
+//! hands out whole files at a cut.
 //!
 //! Memory is bounded: by the number of open files, and by what their encoders
-//! hold before it goes to a spool. Files are numbered in the order they were
-//! begun, so equal input makes equal names.
+//! hold before it goes to a spool.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::destination::{Destination, WholeFile};
 use super::encoder::{EncodeError, FileEncoder};
 use super::partitioner::{Group, Partitioner};
-use super::spool::Spool;
 use super::text_file::TextFile;
 use super::{FileFormat, Rolling, partition_path};
-use crate::clock::Clock;
-use crate::sinks::{OpenSink, Published, SinkError, SinkWriter};
+use crate::sinks::{SinkCut, SinkError, SinkWriter};
+use crate::store::{Folder, Spool, WholeFile};
 
 /// A file holds an encoder's buffers and perhaps a file descriptor.
 const MAX_OPEN_FILES: usize = 128;
-/// How many are ended at once when there are too many, to be placed together.
+/// How many are ended at once when there are too many.
 const FILES_ENDED_AT_ONCE: usize = MAX_OPEN_FILES / 4;
 /// What all open files may hold in memory before the largest are flushed.
 const MAX_BUFFERED_BYTES: usize = 256 << 20;
@@ -31,30 +27,31 @@ const MAX_BUFFERED_BYTES: usize = 256 << 20;
 const ROWS_PER_WRITE: usize = 16_384;
 
 pub(super) struct FilesystemWriter {
-    /// What every file of this writer is called, up to its number.
-    stem: String,
+    table: String,
     format: FileFormat,
     rolling: Rolling,
-    clock: Arc<dyn Clock>,
     partitioner: Partitioner,
     file_schema: SchemaRef,
-    spools: Arc<Path>,
-    destination: Box<dyn Destination>,
+    folder: Folder,
     open: BTreeMap<Box<[u8]>, OpenFile>,
-    files_begun: u64,
+    ended: Vec<EndedFile>,
     writes: u64,
-    last_check_ms: i64,
-    /// What became visible since the last `publish`.
-    published: Published,
 }
 
 struct OpenFile {
-    name: String,
+    /// The folder of its partition.
+    partition: String,
     encoder: Box<dyn FileEncoder>,
     rows: u64,
-    begun_ms: i64,
     /// The number of the write that last touched it.
     last_write: u64,
+}
+
+/// A file that is complete and has no name yet.
+struct EndedFile {
+    partition: String,
+    bytes: Spool,
+    rows: u64,
 }
 
 impl FilesystemWriter {
@@ -63,28 +60,22 @@ impl FilesystemWriter {
         format: FileFormat,
         rolling: Rolling,
         partitioner: Partitioner,
-        destination: Box<dyn Destination>,
-        spools: Arc<Path>,
-        request: &OpenSink,
+        folder: Folder,
     ) -> Result<Self, SinkError> {
         let file_schema = partitioner.file_schema().map_err(|error| SinkError::Config {
             table: table.to_owned(),
             reason: error.to_string(),
         })?;
         Ok(Self {
-            stem: partition_path::escape(&format!("{table}-{}", request.run_id)),
+            table: table.to_owned(),
             format,
             rolling,
             partitioner,
             file_schema,
-            spools,
-            destination,
+            folder,
             open: BTreeMap::new(),
-            files_begun: 0,
+            ended: Vec::new(),
             writes: 0,
-            last_check_ms: request.clock.now_ms(),
-            clock: Arc::clone(&request.clock),
-            published: Published::default(),
         })
     }
 
@@ -102,10 +93,10 @@ impl FilesystemWriter {
             file.rows += rows as u64;
             file.last_write = self.writes;
             if let Err(error) = written {
-                return Err(encode_error(self.destination.locate(&file.name), error));
+                return Err(encode_error(&self.folder, &file.partition, error));
             }
             if file.encoder.encoded_bytes() >= self.rolling.file_bytes {
-                self.end(vec![group.key.clone()])?;
+                self.end(&group.key)?;
             }
         }
         Ok(())
@@ -115,22 +106,15 @@ impl FilesystemWriter {
         if self.open.len() >= MAX_OPEN_FILES {
             self.end_idlest()?;
         }
-        let mut name = self.partitioner.folder(batch, group.example);
-        if !name.is_empty() {
-            name.push('/');
-        }
-        let (number, suffix) = (self.files_begun, self.format.name());
-        name.push_str(&format!("{}-{number}.{suffix}", self.stem));
-        self.files_begun += 1;
-        let spool = Spool::new(Arc::clone(&self.spools));
+        let partition = self.partitioner.folder(batch, group.example);
+        let spool = self.folder.spool();
         let encoder: Box<dyn FileEncoder> = match &self.format {
             FileFormat::Parquet(settings) => settings
                 .file(Arc::clone(&self.file_schema), spool)
-                .map_err(|error| encode_error(self.destination.locate(&name), error))?,
+                .map_err(|error| encode_error(&self.folder, &partition, error))?,
             FileFormat::Text(format) => Box::new(TextFile::new(Arc::clone(format), spool)),
         };
-        let begun_ms = self.clock.now_ms();
-        let file = OpenFile { name, encoder, rows: 0, begun_ms, last_write: self.writes };
+        let file = OpenFile { partition, encoder, rows: 0, last_write: self.writes };
         self.open.insert(group.key.clone(), file);
         Ok(())
     }
@@ -141,42 +125,15 @@ impl FilesystemWriter {
             self.open.iter().map(|(key, file)| (file.last_write, key.clone())).collect();
         keys.sort();
         keys.truncate(FILES_ENDED_AT_ONCE);
-        self.end(keys.into_iter().map(|(_, key)| key).collect())
+        keys.iter().try_for_each(|(_, key)| self.end(key))
     }
 
-    fn end_old(&mut self) -> Result<(), SinkError> {
-        let now_ms = self.clock.now_ms();
-        if now_ms - self.last_check_ms < self.rolling.check_interval_ms {
-            return Ok(());
-        }
-        self.last_check_ms = now_ms;
-        let is_old =
-            |file: &OpenFile| now_ms - file.begun_ms >= self.rolling.rollover_interval_ms;
-        let old = self.open.iter().filter(|(_, file)| is_old(file));
-        let keys = old.map(|(key, _)| key.clone()).collect();
-        self.end(keys)
-    }
-
-    /// Ends files and makes them visible.
-    fn end(&mut self, keys: Vec<Box<[u8]>>) -> Result<(), SinkError> {
-        let mut ended = Published::default();
-        let mut files = Vec::with_capacity(keys.len());
-        for key in keys {
-            let file = self.open.remove(&key).expect("the keys are of open files");
-            let finished = file.encoder.finish();
-            let bytes = finished
-                .map_err(|error| encode_error(self.destination.locate(&file.name), error))?;
-            ended.files += 1;
-            ended.rows += file.rows;
-            ended.bytes += bytes.len();
-            files.push(WholeFile { name: file.name, bytes });
-        }
-        if !files.is_empty() {
-            self.destination.place(files)?;
-        }
-        self.published.files += ended.files;
-        self.published.rows += ended.rows;
-        self.published.bytes += ended.bytes;
+    fn end(&mut self, key: &[u8]) -> Result<(), SinkError> {
+        let file = self.open.remove(key).expect("the key is of an open file");
+        let finished = file.encoder.finish();
+        let bytes =
+            finished.map_err(|error| encode_error(&self.folder, &file.partition, error))?;
+        self.ended.push(EndedFile { partition: file.partition, bytes, rows: file.rows });
         Ok(())
     }
 
@@ -194,8 +151,7 @@ impl FilesystemWriter {
                 break;
             }
             let flushed = file.encoder.flush();
-            flushed
-                .map_err(|error| encode_error(self.destination.locate(&file.name), error))?;
+            flushed.map_err(|error| encode_error(&self.folder, &file.partition, error))?;
             total -= bytes;
         }
         Ok(())
@@ -204,10 +160,9 @@ impl FilesystemWriter {
 
 impl SinkWriter for FilesystemWriter {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        self.end_old()?;
         self.writes += 1;
         let groups = self.partitioner.split(batch).map_err(|error| {
-            encode_error(self.destination.locate(""), EncodeError::Value(error.to_string()))
+            encode_error(&self.folder, "", EncodeError::Value(error.to_string()))
         })?;
         for group in &groups {
             self.write_group(batch, group)?;
@@ -216,19 +171,33 @@ impl SinkWriter for FilesystemWriter {
     }
 
     fn pending_rows(&self) -> u64 {
-        self.open.values().map(|file| file.rows).sum()
+        let open = self.open.values().map(|file| file.rows).sum::<u64>();
+        open + self.ended.iter().map(|file| file.rows).sum::<u64>()
     }
 
-    fn publish(&mut self) -> Result<Published, SinkError> {
-        let keys = self.open.keys().cloned().collect();
-        self.end(keys)?;
-        Ok(std::mem::take(&mut self.published))
+    fn cut(&mut self, label: &str) -> Result<SinkCut, SinkError> {
+        let keys: Vec<_> = self.open.keys().cloned().collect();
+        keys.iter().try_for_each(|key| self.end(key))?;
+        let stem = partition_path::escape(&format!("{}-{label}", self.table));
+        let suffix = self.format.name();
+        let ended = std::mem::take(&mut self.ended).into_iter().enumerate();
+        let files = ended.map(|(number, file)| {
+            let slash = if file.partition.is_empty() { "" } else { "/" };
+            let name = format!("{}{slash}{stem}-{number}.{suffix}", file.partition);
+            (WholeFile { name, bytes: file.bytes }, file.rows)
+        });
+        Ok(SinkCut { files: files.collect(), ..SinkCut::default() })
+    }
+
+    fn folder(&self) -> Option<&Folder> {
+        Some(&self.folder)
     }
 }
 
-fn encode_error(path: String, error: EncodeError) -> SinkError {
+fn encode_error(folder: &Folder, partition: &str, error: EncodeError) -> SinkError {
+    let path = folder.locate(partition);
     match error {
-        EncodeError::Io(source) => SinkError::Io { path, source },
+        EncodeError::Io(source) => SinkError::io(path, source),
         EncodeError::Value(reason) => SinkError::Encode { path, reason },
     }
 }

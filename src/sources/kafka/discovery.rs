@@ -23,7 +23,9 @@ use super::reader::KafkaReader;
 use super::topics::{Topics, near};
 use crate::formats::MessageParts;
 use crate::kafka_client::is_denial;
-use crate::sources::{OpenSource, SourceError, Split, SplitId, SplitReader};
+use crate::sources::{
+    OpenRequest, OpenSource, Resume, SourceError, Split, SplitId, SplitReader,
+};
 
 /// How long a question waits before it is asked again, at first and at most:
 /// in between, the client may tell why there is no answer.
@@ -39,15 +41,17 @@ pub struct OpenKafka {
     source: KafkaSource,
     parts: MessageParts,
     client: Client,
+    resume: Option<BTreeMap<SplitId, Resume>>,
     /// `None` before the first look.
     known: Option<BTreeSet<SplitId>>,
 }
 
 impl OpenKafka {
     /// Waits for an answer of the brokers.
-    pub fn connect(source: KafkaSource, parts: MessageParts) -> Result<Self, SourceError> {
+    pub fn connect(source: KafkaSource, request: &OpenRequest) -> Result<Self, SourceError> {
         let client = source.client()?;
-        let open = Self { source, parts, client, known: None };
+        let (parts, resume) = (request.parts, request.resume.clone());
+        let open = Self { source, parts, client, resume, known: None };
         let asker = open.asker(open.source.patience.answer);
         asker.ask(|within| open.client.fetch_metadata(open.source.topics.single(), within))?;
         Ok(open)
@@ -166,6 +170,9 @@ impl OpenKafka {
         topic: &Arc<str>,
         partitions: &[i32],
     ) -> Result<Vec<Split>, SourceError> {
+        if let Some(resume) = &self.resume {
+            return self.resumed_splits(asker, topic, partitions, resume);
+        }
         let source = &self.source;
         let wants = source.startup.wants_committed() || source.bounded.wants_committed();
         let committed = match source.properties.group_id() {
@@ -186,6 +193,37 @@ impl OpenKafka {
                 at_bound: at_bound.get(&partition).copied(),
             };
             splits.push(self.split(topic, partition, &facts)?);
+        }
+        Ok(splits)
+    }
+
+    /// The splits of a topic that an earlier process has read: each goes on
+    /// where it was, and a new one begins at its first message.
+    fn resumed_splits(
+        &self,
+        asker: &Asker<'_>,
+        topic: &Arc<str>,
+        partitions: &[i32],
+        resume: &BTreeMap<SplitId, Resume>,
+    ) -> Result<Vec<Split>, SourceError> {
+        let mut splits = Vec::new();
+        for &partition in partitions {
+            let (low, high) =
+                asker.ask(|within| self.client.fetch_watermarks(topic, partition, within))?;
+            let id = SplitId { topic: Arc::clone(topic), partition };
+            let (start, stop) = resume.get(&id).copied().unwrap_or((low, None));
+            let ended = stop.is_some_and(|stop| start >= stop);
+            if !ended && !(low..=high).contains(&start) {
+                let topic = topic.to_string();
+                return Err(SourceError::OffsetLost {
+                    topic,
+                    partition,
+                    offset: start,
+                    low,
+                    high,
+                });
+            }
+            splits.push(Split { id, start, stop });
         }
         Ok(splits)
     }

@@ -206,6 +206,6 @@ impl Source for KafkaSource {
     }
 
     fn open(&self, request: &OpenRequest) -> Result<Box<dyn OpenSource>, SourceError> {
-        Ok(Box::new(discovery::OpenKafka::connect(self.clone(), request.parts)?))
+        Ok(Box::new(discovery::OpenKafka::connect(self.clone(), request)?))
     }
 }

@@ -19,7 +19,7 @@ const MAX_MEMORY_BYTES: usize = 1 << 20;
 pub(super) const STAGED_SUFFIX: &str = ".turnstile";
 
 #[derive(Debug)]
-pub(super) struct Spool {
+pub struct Spool {
     folder: Arc<Path>,
     memory: Vec<u8>,
     disk: Option<File>,

@@ -1,4 +1,4 @@
-//! Reads the `path` option: which store, and where in it.
+//! Reads a path: which store, and where in it.
 //!
 //! Pure. As in Flink a path is taken literally: `%20` is three characters, and
 //! a path without a scheme is on the local disk.
@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use crate::diagnostics::Diagnostic;
 
-/// Where a table's files go.
+/// Where a folder is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Location {
+pub enum Location {
     /// May be relative to the working directory.
     Local(PathBuf),
     /// `prefix` has no slash at either end and may be empty.
@@ -27,10 +27,47 @@ impl fmt::Display for Location {
     }
 }
 
-pub(super) fn parse(text: &str) -> Result<Location, Diagnostic> {
+impl Location {
+    /// The folder of that name in this one.
+    #[must_use]
+    pub fn join(&self, name: &str) -> Self {
+        match self {
+            Location::Local(path) => Location::Local(path.join(name)),
+            Location::S3 { bucket, prefix } => {
+                let slash = if prefix.is_empty() { "" } else { "/" };
+                let prefix = format!("{prefix}{slash}{name}");
+                Location::S3 { bucket: bucket.clone(), prefix }
+            }
+        }
+    }
+
+    /// True if this is `other` or a folder in it.
+    pub fn is_within(&self, other: &Location) -> bool {
+        match (self, other) {
+            (Location::Local(own), Location::Local(other)) => {
+                let absolute =
+                    |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                absolute(own).starts_with(absolute(other))
+            }
+            (
+                Location::S3 { bucket, prefix },
+                Location::S3 { bucket: other, prefix: outer },
+            ) => {
+                let below = prefix.strip_prefix(outer.as_str());
+                let inside = |rest: &str| rest.is_empty() || rest.starts_with('/');
+                bucket == other && (outer.is_empty() || below.is_some_and(inside))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// # Errors
+/// What is wrong with the path, without a place.
+pub fn parse(text: &str) -> Result<Location, Diagnostic> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Diagnostic::error("option `path` is empty"));
+        return Err(Diagnostic::error("the path is empty"));
     }
     match scheme(text) {
         None => Ok(Location::Local(PathBuf::from(text))),
@@ -91,6 +128,17 @@ mod tests {
         assert_eq!(parse("file:/lake"), local("/lake"));
         assert_eq!(parse("s3://lake/a/b/"), s3("lake", "a/b"));
         assert_eq!(parse("s3a://lake"), s3("lake", ""));
+    }
+
+    #[test]
+    fn one_folder_may_be_within_another() {
+        let parse = |text| parse(text).expect("a path");
+        let within = |one, other| parse(one).is_within(&parse(other));
+        assert!(within("s3://b/lake/state", "s3://b/lake") && within("s3://b/l", "s3://b"));
+        assert!(within("/lake/state", "/lake") && within("/lake", "/lake"));
+        assert!(!within("s3://b/lakes", "s3://b/lake") && !within("/lakes", "/lake"));
+        assert!(!within("s3://b/lake", "s3://c/lake") && !within("/lake", "s3://lake"));
+        assert_eq!(parse("s3://b").join("x"), parse("s3://b/x"));
     }
 
     #[test]

@@ -1,12 +1,10 @@
-//! Places files in an S3 bucket.
+//! Files in an S3 bucket.
 //!
 //! Endpoint, region and credentials come from the `AWS_*` variables, as for
 //! other S3 tools. A small file is one PUT, a larger one a multipart upload:
-//! S3 shows an object only when it is whole. Names are ours alone (they carry
-//! the run), so a request that is sent again writes the same bytes again.
+//! S3 shows an object only when it is whole.
 //!
-//! A private runtime does the requests; nothing here may be called from async
-//! code.
+//! A private runtime does the requests.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -15,11 +13,10 @@ use std::time::Duration;
 use futures::stream::{self, FuturesUnordered, StreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, RetryConfig};
 use tokio::runtime::{Builder, Runtime};
 
-use super::destination::{Destination, WholeFile};
-use crate::sinks::SinkError;
+use super::{StoreError, StoreFault, WholeFile};
 
 const MAX_CONCURRENT_FILES: usize = 4;
 const MAX_CONCURRENT_PARTS: usize = 4;
@@ -43,16 +40,17 @@ impl S3Folder {
         bucket: &str,
         prefix: &str,
         variables: &[(String, String)],
-    ) -> Result<Self, SinkError> {
+    ) -> Result<Self, StoreError> {
         let shown = || format!("s3://{bucket}/{prefix}");
+        let failed = |cause| StoreError { path: shown(), cause };
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("s3-upload")
             .enable_all()
             .build()
-            .map_err(|source| SinkError::Io { path: shown(), source })?;
-        let store = client(bucket, variables)
-            .map_err(|source| SinkError::Store { path: shown(), source })?;
+            .map_err(|cause| failed(StoreFault::Io(cause)))?;
+        let store =
+            client(bucket, variables).map_err(|cause| failed(StoreFault::Object(cause)))?;
         let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
         let folder = Self { store: Arc::new(store), bucket, prefix, runtime };
         folder.check_writable()?;
@@ -61,14 +59,25 @@ impl S3Folder {
 
     /// Begins an upload and takes it back: the one way to learn whether writing
     /// is allowed that leaves nothing and needs no right to read.
-    fn check_writable(&self) -> Result<(), SinkError> {
-        let begin_and_abort = async {
+    fn check_writable(&self) -> Result<(), StoreError> {
+        self.request("", async {
             let mut upload = self.store.put_multipart(&self.key("write-check")?).await?;
             upload.abort().await
-        };
-        self.runtime
-            .block_on(begin_and_abort)
-            .map_err(|source| SinkError::Store { path: self.locate(""), source })
+        })
+    }
+
+    /// Waits for a request about `name`.
+    fn request<T>(
+        &self,
+        name: &str,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, StoreError> {
+        let cause = |cause| self.error(name, StoreFault::Object(cause));
+        self.runtime.block_on(request).map_err(cause)
+    }
+
+    fn error(&self, name: &str, cause: StoreFault) -> StoreError {
+        StoreError { path: self.locate(name), cause }
     }
 
     fn key(&self, name: &str) -> Result<Path, object_store::path::Error> {
@@ -78,11 +87,71 @@ impl S3Folder {
         Path::parse(format!("{}/{name}", self.prefix))
     }
 
-    async fn place_one(&self, file: WholeFile) -> Result<(), SinkError> {
-        let path = self.locate(&file.name);
+    /// Every upload runs to its own end, so that a failed one is aborted.
+    pub fn put(&self, files: Vec<WholeFile>) -> Result<(), StoreError> {
+        let uploads = stream::iter(files)
+            .map(|file| self.put_one(file))
+            .buffer_unordered(MAX_CONCURRENT_FILES)
+            .collect::<Vec<_>>();
+        self.runtime.block_on(uploads).into_iter().collect()
+    }
+
+    pub fn create(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.request(name, async {
+            let bytes = bytes.to_vec().into();
+            let key = self.key(name)?;
+            self.store.put_opts(&key, bytes, PutMode::Create.into()).await.map(|_| ())
+        })
+    }
+
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.request(name, async {
+            let Some(object) = there(self.store.get(&self.key(name)?).await)? else {
+                return Ok(None);
+            };
+            Ok(Some(object.bytes().await?.to_vec()))
+        })
+    }
+
+    pub fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        self.request(name, async {
+            Ok(there(self.store.head(&self.key(name)?).await)?.map(|object| object.size))
+        })
+    }
+
+    pub fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        self.request(folder, async {
+            let found = self.store.list_with_delimiter(Some(&self.key(folder)?)).await?;
+            let name = |path: &Path| path.filename().map(str::to_owned);
+            Ok(found.objects.iter().filter_map(|object| name(&object.location)).collect())
+        })
+    }
+
+    pub fn delete(&self, name: &str) -> Result<(), StoreError> {
+        self.request(name, async {
+            there(self.store.delete(&self.key(name)?).await).map(|_| ())
+        })
+    }
+
+    /// Whether files can be copied from `other` without a way over here.
+    pub fn reaches(&self, other: &S3Folder) -> bool {
+        self.bucket == other.bucket
+    }
+
+    pub fn copy(&self, other: &S3Folder, from: &str, name: &str) -> Result<(), StoreError> {
+        self.request(name, async { self.store.copy(&other.key(from)?, &self.key(name)?).await })
+    }
+
+    pub fn locate(&self, name: &str) -> String {
+        let slash = if self.prefix.is_empty() { "" } else { "/" };
+        format!("s3://{}/{}{slash}{name}", self.bucket, self.prefix)
+    }
+
+    async fn put_one(&self, file: WholeFile) -> Result<(), StoreError> {
+        let name = file.name.clone();
         self.upload(file).await.map_err(|error| match error {
-            UploadError::Spool(source) => SinkError::Io { path, source },
-            UploadError::Store(source) => SinkError::Store { path, source },
+            UploadError::Spool(cause) => self.error(&name, StoreFault::Io(cause)),
+            UploadError::Store(cause) => self.error(&name, StoreFault::Object(cause)),
         })
     }
 
@@ -104,19 +173,12 @@ impl S3Folder {
     }
 }
 
-impl Destination for S3Folder {
-    /// Every upload runs to its own end, so that a failed one is aborted.
-    fn place(&self, files: Vec<WholeFile>) -> Result<(), SinkError> {
-        let uploads = stream::iter(files)
-            .map(|file| self.place_one(file))
-            .buffer_unordered(MAX_CONCURRENT_FILES)
-            .collect::<Vec<_>>();
-        self.runtime.block_on(uploads).into_iter().collect()
-    }
-
-    fn locate(&self, name: &str) -> String {
-        let slash = if self.prefix.is_empty() { "" } else { "/" };
-        format!("s3://{}/{}{slash}{name}", self.bucket, self.prefix)
+/// `None` for what is not there.
+fn there<T>(result: object_store::Result<T>) -> object_store::Result<Option<T>> {
+    match result {
+        Ok(there) => Ok(Some(there)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

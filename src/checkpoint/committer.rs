@@ -1,0 +1,506 @@
+//! Carries out the protocol on a store.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io::Write as _;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use uuid::Uuid;
+
+use super::manifest::{JobState, Manifest, OutputFile, PieceId, StoredPiece, checksum};
+use super::protocol::{Step, Stopped, Told, Writer};
+use super::{CheckpointError, FLOORS, MANIFESTS, SEGMENTS, STAGED, segment};
+use crate::clock::Clock;
+use crate::store::{Folder, StoreError, WholeFile};
+
+/// How often a request that fails is made again, and the pauses in between.
+const ATTEMPTS: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// After how many epochs the garbage of older ones is looked for.
+const COLLECT_EVERY: u64 = 64;
+/// Epochs that are kept whatever their age, and those of the last day up to
+/// so many.
+const KEPT_EPOCHS: u64 = 100;
+const KEPT_EPOCHS_OF_A_DAY: u64 = 1000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A job's place in the store.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub job: String,
+    /// What the job is, line by line: a job whose lines differ is another.
+    pub plan: Vec<String>,
+    /// Go on although they differ, from the offsets alone.
+    pub drop_state: bool,
+}
+
+/// What an epoch commits.
+#[derive(Debug, Default)]
+pub struct Commit {
+    pub state: JobState,
+    /// All the state there is.
+    pub pieces: Vec<Piece>,
+    /// Files to make visible, with the table they belong to.
+    pub files: Vec<NewFile>,
+}
+
+/// A piece of state.
+#[derive(Debug)]
+pub struct Piece {
+    pub id: PieceId,
+    /// What it is a piece of.
+    pub of: serde_json::Value,
+    /// Its rows; `None` if an earlier epoch has written them.
+    pub rows: Option<Arc<RecordBatch>>,
+}
+
+#[derive(Debug)]
+pub struct NewFile {
+    pub output: usize,
+    pub file: WholeFile,
+    pub rows: u64,
+}
+
+/// What became visible.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Committed {
+    pub epoch: u64,
+    pub files: u64,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// A table's name and its folder.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    pub table: String,
+    /// `None` for a table that is no files.
+    pub folder: Option<Folder>,
+}
+
+/// The one process that may commit.
+pub struct Committer {
+    state: Folder,
+    identity: Identity,
+    destinations: Vec<Destination>,
+    clock: Arc<dyn Clock>,
+    attempt: String,
+    writer: Writer<Manifest>,
+    stored: HashMap<PieceId, StoredPiece>,
+    /// The segments of epochs that are kept, by epoch.
+    last_collected: u64,
+}
+
+impl Committer {
+    /// Takes the job over: fences whoever ran it, makes visible what they had
+    /// committed, and gives what is to be gone on from; `None` for a job that
+    /// has never run.
+    ///
+    /// # Errors
+    /// A plan that differs from the one that was run, before anyone is fenced;
+    /// a store that fails.
+    pub fn take_over(
+        state: Folder,
+        identity: Identity,
+        destinations: Vec<Destination>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Option<Manifest>), CheckpointError> {
+        let mut committer = Self {
+            state,
+            identity,
+            destinations,
+            clock,
+            attempt: Uuid::new_v4().simple().to_string(),
+            writer: Writer::default(),
+            stored: HashMap::new(),
+            last_collected: 0,
+        };
+        let fence = committer.go_on()?;
+        committer.last_collected = fence.epoch;
+        committer.stored = fence.pieces.iter().map(|p| (p.id, p.clone())).collect();
+        let is_first = fence.state.scans.is_empty() && fence.published_through == 0;
+        Ok((committer, (!is_first).then_some(fence)))
+    }
+
+    /// The epoch that the next commit will have.
+    pub fn next_epoch(&self) -> u64 {
+        match self.writer.step() {
+            Step::Ready(last) => last.epoch + 1,
+            _ => 0,
+        }
+    }
+
+    /// The job's own id, for the names of files.
+    pub fn job_id(&self) -> String {
+        match self.writer.step() {
+            Step::Ready(last) => last.job_id.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// The rows of a stored piece.
+    ///
+    /// # Errors
+    /// A segment that is missing or damaged.
+    pub fn read(&self, pieces: &[StoredPiece]) -> Result<Vec<RecordBatch>, CheckpointError> {
+        let mut segments: HashMap<&str, Vec<u8>> = HashMap::new();
+        let mut rows = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let name = piece.segment.as_str();
+            if !segments.contains_key(name) {
+                let bytes = retried(|| self.state.read(name))?;
+                let bytes = bytes.ok_or_else(|| self.damaged(name, "it is missing"))?;
+                segments.insert(name, bytes);
+            }
+            let read = segment::decode(piece, &segments[name]);
+            rows.push(read.map_err(|reason| self.damaged(name, &reason))?);
+        }
+        Ok(rows)
+    }
+
+    fn damaged(&self, name: &str, reason: &str) -> CheckpointError {
+        CheckpointError::Damaged { path: self.state.locate(name), reason: reason.to_owned() }
+    }
+
+    /// Commits an epoch and makes its files visible.
+    ///
+    /// # Errors
+    /// Another process has taken over, or a store fails: then nothing more may
+    /// be committed by this one, and a new one goes on from what is.
+    pub fn commit(&mut self, commit: Commit) -> Result<Committed, CheckpointError> {
+        let Step::Ready(last) = self.writer.step().clone() else {
+            return Err(CheckpointError::Fenced { job: self.identity.job.clone(), by: None });
+        };
+        let epoch = last.epoch + 1;
+        let pieces = self.store_pieces(epoch, commit.pieces)?;
+        let files = self.stage(epoch, commit.files)?;
+        let manifest = Manifest {
+            epoch,
+            attempt: self.attempt.clone(),
+            writer: writer_name(),
+            created_at_ms: self.clock.now_ms(),
+            published_through: last.epoch,
+            plan: self.identity.plan.clone(),
+            state: commit.state,
+            pieces,
+            files,
+            ..last
+        };
+        let committed = Committed {
+            epoch,
+            files: manifest.files.len() as u64,
+            rows: manifest.files.iter().map(|f| f.rows).sum(),
+            bytes: manifest.files.iter().map(|f| f.bytes).sum(),
+        };
+        self.writer.told(Told::Next(manifest));
+        self.go_on()?;
+        if epoch >= self.last_collected + COLLECT_EVERY {
+            self.last_collected = epoch;
+            self.collect(epoch)?;
+        }
+        Ok(committed)
+    }
+
+    /// Does what the protocol says until it has nothing more to say.
+    fn go_on(&mut self) -> Result<Manifest, CheckpointError> {
+        let mut pause = FIRST_PAUSE;
+        let mut attempts = 0;
+        loop {
+            let told = match self.writer.step().clone() {
+                Step::FindNewest => Told::Newest(self.newest()?),
+                Step::Fence(newest) => Told::Fence(self.fence(newest)?),
+                Step::Create(manifest) => {
+                    attempts += 1;
+                    if attempts > ATTEMPTS {
+                        let path = self.state.locate(&Manifest::file_name(manifest.epoch));
+                        return Err(CheckpointError::Unanswered { path });
+                    }
+                    if attempts > 1 {
+                        sleep(pause);
+                        pause *= 2;
+                    }
+                    let name = Manifest::file_name(manifest.epoch);
+                    if let Err(error) = self.state.create(&name, &manifest.to_bytes()) {
+                        tracing::debug!(%error, "created or not, it is read back");
+                    }
+                    Told::Sent
+                }
+                Step::Read(epoch) => Told::Found(self.manifest(epoch)?),
+                Step::ReadFloor => Told::Floor(self.floor()?),
+                Step::Publish(manifest, file) => {
+                    self.publish(&manifest.files[file])?;
+                    Told::Published
+                }
+                Step::Ready(manifest) => return Ok(manifest),
+                Step::Stop(why) => return Err(self.stopped(why)),
+            };
+            self.writer.told(told);
+        }
+    }
+
+    fn stopped(&self, why: Stopped) -> CheckpointError {
+        let job = self.identity.job.clone();
+        let newest = self.newest().ok().flatten();
+        let by = newest.filter(|m| m.attempt != self.attempt).map(|m| m.writer);
+        match why {
+            Stopped::Fenced => CheckpointError::Fenced { job, by },
+            Stopped::Collected => CheckpointError::Collected { job },
+        }
+    }
+
+    fn floor(&self) -> Result<u64, CheckpointError> {
+        let floors = retried(|| self.state.list(FLOORS))?;
+        Ok(floors.iter().filter_map(|name| name.parse().ok()).max().unwrap_or(0))
+    }
+
+    fn epochs(&self) -> Result<Vec<u64>, CheckpointError> {
+        let names = retried(|| self.state.list(MANIFESTS))?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    fn newest(&self) -> Result<Option<Manifest>, CheckpointError> {
+        loop {
+            let floor = self.floor()?;
+            let newest = self.epochs()?.into_iter().filter(|epoch| *epoch > floor).max();
+            let Some(epoch) = newest else { return Ok(None) };
+            // Gone in between, it has been collected: there is a newer one.
+            if let Some(manifest) = self.manifest(epoch)? {
+                return Ok(Some(manifest));
+            }
+        }
+    }
+
+    fn manifest(&self, epoch: u64) -> Result<Option<Manifest>, CheckpointError> {
+        let name = Manifest::file_name(epoch);
+        let Some(bytes) = retried(|| self.state.read(&name))? else { return Ok(None) };
+        let manifest = Manifest::from_bytes(&bytes);
+        manifest.map(Some).map_err(|reason| self.damaged(&name, &reason))
+    }
+
+    /// The empty epoch behind `newest`.
+    fn fence(&self, newest: Option<Manifest>) -> Result<Manifest, CheckpointError> {
+        let identity = &self.identity;
+        let (attempt, writer) = (self.attempt.clone(), writer_name());
+        let created_at_ms = self.clock.now_ms();
+        let Some(newest) = newest else {
+            return Ok(Manifest {
+                job: identity.job.clone(),
+                job_id: self.attempt[..8].to_owned(),
+                epoch: self.floor()? + 1,
+                attempt,
+                writer,
+                created_at_ms,
+                published_through: self.floor()?,
+                plan: identity.plan.clone(),
+                state: JobState::default(),
+                pieces: Vec::new(),
+                files: Vec::new(),
+            });
+        };
+        let mut fence = Manifest {
+            epoch: newest.epoch + 1,
+            attempt,
+            writer,
+            created_at_ms,
+            files: Vec::new(),
+            ..newest
+        };
+        if fence.plan != identity.plan {
+            if !identity.drop_state {
+                return Err(CheckpointError::OtherPlan {
+                    job: identity.job.clone(),
+                    difference: difference(&fence.plan, &identity.plan),
+                });
+            }
+            fence.plan.clone_from(&identity.plan);
+            fence.pieces.clear();
+            fence.state.fired.clear();
+        }
+        Ok(fence)
+    }
+
+    /// Writes the pieces that are new, all in one segment.
+    fn store_pieces(
+        &mut self,
+        epoch: u64,
+        pieces: Vec<Piece>,
+    ) -> Result<Vec<StoredPiece>, CheckpointError> {
+        let name = format!("{SEGMENTS}/{epoch:020}-{}", &self.attempt[..8]);
+        let mut bytes = Vec::new();
+        let mut all = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let stored = match (piece.rows, self.stored.get(&piece.id)) {
+                (_, Some(stored)) => StoredPiece { of: piece.of, ..stored.clone() },
+                (Some(rows), None) => {
+                    let encoded = segment::encode(&rows)
+                        .map_err(|e| CheckpointError::Encode { reason: e.to_string() })?;
+                    let stored = StoredPiece {
+                        id: piece.id,
+                        of: piece.of,
+                        segment: name.clone(),
+                        from: bytes.len() as u64,
+                        bytes: encoded.len() as u64,
+                        rows: rows.num_rows() as u64,
+                        sha256: checksum(&encoded),
+                    };
+                    bytes.extend(encoded);
+                    stored
+                }
+                (None, None) => unreachable!("a piece is stored when it is first named"),
+            };
+            all.push(stored);
+        }
+        if !bytes.is_empty() {
+            let mut spool = self.state.spool();
+            spool.write_all(&bytes).map_err(|e| self.io(&name, e))?;
+            self.put(vec![WholeFile { name, bytes: spool }])?;
+        }
+        self.stored = all.iter().map(|piece| (piece.id, piece.clone())).collect();
+        Ok(all)
+    }
+
+    fn io(&self, name: &str, cause: std::io::Error) -> CheckpointError {
+        let cause = crate::store::StoreFault::Io(cause);
+        CheckpointError::Store(StoreError { path: self.state.locate(name), cause })
+    }
+
+    fn put(&self, files: Vec<WholeFile>) -> Result<(), CheckpointError> {
+        self.state.put(files).map_err(CheckpointError::Store)
+    }
+
+    fn stage(
+        &self,
+        epoch: u64,
+        files: Vec<NewFile>,
+    ) -> Result<Vec<OutputFile>, CheckpointError> {
+        let mut all = Vec::with_capacity(files.len());
+        let mut staged = Vec::with_capacity(files.len());
+        for (number, new) in files.into_iter().enumerate() {
+            let place = format!("{STAGED}/{}/{epoch}-{number}", self.attempt);
+            all.push(OutputFile {
+                output: new.output,
+                table: self.destinations[new.output].table.clone(),
+                staged: place.clone(),
+                name: new.file.name,
+                rows: new.rows,
+                bytes: new.file.bytes.len(),
+            });
+            staged.push(WholeFile { name: place, bytes: new.file.bytes });
+        }
+        if !staged.is_empty() {
+            self.put(staged)?;
+        }
+        Ok(all)
+    }
+
+    /// Makes a committed file visible, or sees that it is.
+    fn publish(&self, file: &OutputFile) -> Result<(), CheckpointError> {
+        let destination = self.destinations.iter().find(|d| d.table == file.table);
+        let Some(folder) = destination.and_then(|d| d.folder.as_ref()) else {
+            return Err(CheckpointError::NoTable { table: file.table.clone() });
+        };
+        let wrong = |bytes| CheckpointError::OtherContent {
+            path: folder.locate(&file.name),
+            found: bytes,
+            expected: file.bytes,
+        };
+        match retried(|| folder.size(&file.name))? {
+            Some(bytes) if bytes == file.bytes => return Ok(()),
+            Some(bytes) => return Err(wrong(bytes)),
+            None => {}
+        }
+        retried(|| folder.copy(&self.state, &file.staged, &file.name))?;
+        match retried(|| folder.size(&file.name))? {
+            Some(bytes) if bytes == file.bytes => Ok(()),
+            found => Err(wrong(found.unwrap_or(0))),
+        }
+    }
+
+    /// Deletes what no epoch that is kept needs.
+    fn collect(&self, epoch: u64) -> Result<(), CheckpointError> {
+        let Some(through) = self.writer.may_collect_through() else { return Ok(()) };
+        let now = self.clock.now_ms();
+        let mut epochs = self.epochs()?;
+        epochs.sort_unstable();
+        let mut floor = 0;
+        for old in epochs.iter().filter(|e| **e < through && **e + KEPT_EPOCHS <= epoch) {
+            let young = *old + KEPT_EPOCHS_OF_A_DAY > epoch
+                && self.manifest(*old)?.is_some_and(|m| now - m.created_at_ms < DAY_MS);
+            if young {
+                break;
+            }
+            floor = *old;
+        }
+        if floor <= self.floor()? {
+            return Ok(());
+        }
+        // First the floor: what is deleted below it can do no harm any more.
+        let name = format!("{FLOORS}/{floor:020}");
+        if let Err(error) = self.state.create(&name, b"") {
+            tracing::debug!(%error, "created or not, it is read back");
+        }
+        if self.floor()? < floor {
+            return Ok(());
+        }
+        let mut needed = BTreeSet::new();
+        for kept in epochs.iter().filter(|e| **e > floor) {
+            let manifest = self.manifest(*kept)?;
+            needed.extend(
+                manifest.iter().flat_map(|m| m.pieces.iter().map(|p| p.segment.clone())),
+            );
+        }
+        for old in epochs.iter().filter(|e| **e <= floor) {
+            if let Some(manifest) = self.manifest(*old)? {
+                for file in &manifest.files {
+                    retried(|| self.state.delete(&file.staged))?;
+                }
+            }
+            retried(|| self.state.delete(&Manifest::file_name(*old)))?;
+        }
+        for segment in retried(|| self.state.list(SEGMENTS))? {
+            let of_epoch = segment.split('-').next().and_then(|e| e.parse::<u64>().ok());
+            let name = format!("{SEGMENTS}/{segment}");
+            if of_epoch.is_some_and(|e| e <= floor) && !needed.contains(&name) {
+                retried(|| self.state.delete(&name))?;
+            }
+        }
+        for old in retried(|| self.state.list(FLOORS))? {
+            if old.parse::<u64>().is_ok_and(|old| old < floor) {
+                retried(|| self.state.delete(&format!("{FLOORS}/{old}")))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Asks again for a while.
+fn retried<T>(ask: impl Fn() -> Result<T, StoreError>) -> Result<T, CheckpointError> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..ATTEMPTS {
+        match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(error) => tracing::debug!(%error, "asking again"),
+        }
+        sleep(pause);
+        pause *= 2;
+    }
+    ask().map_err(CheckpointError::Store)
+}
+
+fn writer_name() -> String {
+    let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    let host = host.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
+    let host = host.unwrap_or_default();
+    format!("process {} on {}", std::process::id(), host.trim())
+}
+
+/// The lines that differ: `-` as it was run, `+` as it is now.
+fn difference(before: &[String], now: &[String]) -> String {
+    let lost =
+        before.iter().filter(|line| !now.contains(line)).map(|line| format!("  - {line}"));
+    let new =
+        now.iter().filter(|line| !before.contains(line)).map(|line| format!("  + {line}"));
+    lost.chain(new).collect::<Vec<_>>().join("\n")
+}

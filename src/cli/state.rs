@@ -1,0 +1,83 @@
+//! Where a job keeps its state.
+
+use std::path::PathBuf;
+
+use super::CliError;
+use super::settings::{JOB_NAME, STATE_PATH};
+use crate::checkpoint::Identity;
+use crate::engine::StateOptions;
+use crate::planning::Planned;
+use crate::planning::explain::identity;
+use crate::store::{Location, parse_location};
+
+/// The state of a planned job; `None` if none of its sinks could use it: what
+/// is printed cannot be taken back.
+///
+/// # Errors
+/// A folder that cannot be one for state.
+pub fn options(planned: &Planned, drop_state: bool) -> Result<Option<StateOptions>, CliError> {
+    let mut lakes = planned.job.outputs.iter().filter_map(|output| output.sink.location());
+    if lakes.clone().next().is_none() {
+        return Ok(None);
+    }
+    let job = planned.settings.get(JOB_NAME).unwrap_or(&planned.job.name).trim().to_owned();
+    let folder = match planned.settings.get(STATE_PATH) {
+        Some(path) => parse_location(path).map_err(|fault| {
+            CliError::Author(format!("error: `{STATE_PATH}`: {}", fault.message))
+        })?,
+        None => Location::Local(default_folder()?),
+    };
+    let location = folder.join(&folder_name(&job));
+    if let Some(lake) = lakes.find(|lake| location.is_within(lake) || lake.is_within(&location))
+    {
+        return Err(CliError::Author(format!(
+            "error: the state {location} and the table's folder {lake} lie in one another\n\
+             hint: readers of the table would take the state for data; set {STATE_PATH}"
+        )));
+    }
+    let plan = identity(&planned.job);
+    Ok(Some(StateOptions { location, identity: Identity { job, plan, drop_state } }))
+}
+
+/// `turnstile/state` in the user's data folder.
+///
+/// Source: the XDG Base Directory Specification.
+fn default_folder() -> Result<PathBuf, CliError> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let data = folder("XDG_DATA_HOME").map(PathBuf::from);
+    let data =
+        data.or_else(|| folder("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    data.map(|data| data.join("turnstile/state")).ok_or_else(|| {
+        CliError::Author(format!(
+            "error: there is no home folder for state; set `{STATE_PATH}`"
+        ))
+    })
+}
+
+/// A job's name as the name of a folder.
+fn folder_name(job: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | ' ') || c == '.';
+    let mut name = String::new();
+    for c in job.chars() {
+        if plain(c) && !(name.is_empty() && c == '.') {
+            name.push(c);
+        } else {
+            let mut bytes = [0; 4];
+            let encoded = c.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}"));
+            name.extend(encoded);
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jobs_name_is_one_folder() {
+        assert_eq!(folder_name("turnstile_5min"), "turnstile_5min");
+        assert_eq!(folder_name("../x"), "%2E.%2Fx");
+        assert_eq!(folder_name("a.b c"), "a.b c");
+    }
+}

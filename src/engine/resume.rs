@@ -1,0 +1,133 @@
+//! Goes on where an earlier process of the job has come to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::commits::Recovered;
+use super::cut::{Notes, PieceOf, Position};
+use super::error::EngineError;
+use super::leaves::OpenLeaf;
+use super::scan::Scanner;
+use super::stage::StageState;
+use super::status::{Status, add};
+use super::watermark::ScanWatermark;
+use crate::checkpoint::{Counters, JobState};
+use crate::planning::pipeline::Job;
+use crate::sources::SplitId;
+
+/// What an earlier process has come to, without its pieces.
+pub struct Resumed {
+    scans: Vec<ResumedScan>,
+    fired: Vec<i64>,
+    pub notes: Notes,
+    counters: Counters,
+}
+
+struct ResumedScan {
+    watermark: i64,
+    splits: BTreeMap<SplitId, ResumedSplit>,
+}
+
+struct ResumedSplit {
+    next: i64,
+    stop: Option<i64>,
+    watermark: i64,
+}
+
+impl Resumed {
+    pub fn new(job: &Job, state: &JobState) -> Self {
+        let scan = |table: &str| {
+            let stored = state.scans.iter().find(|scan| scan.table == table);
+            let splits = stored.into_iter().flat_map(|scan| &scan.splits).map(|split| {
+                let id = SplitId {
+                    topic: Arc::from(split.topic.as_str()),
+                    partition: split.partition,
+                };
+                let (next, stop, watermark) = (split.next, split.stop, split.watermark);
+                (id, ResumedSplit { next, stop, watermark })
+            });
+            ResumedScan {
+                watermark: stored.map_or(super::watermark::MIN, |scan| scan.watermark),
+                splits: splits.collect(),
+            }
+        };
+        Self {
+            scans: job.scans.iter().map(|plan| scan(&plan.table)).collect(),
+            fired: state.fired.clone(),
+            notes: serde_json::from_value(state.notes.clone()).unwrap_or_default(),
+            counters: state.counters.clone(),
+        }
+    }
+
+    pub fn offsets(&self, scan: usize) -> BTreeMap<SplitId, (i64, Option<i64>)> {
+        let splits = self.scans[scan].splits.iter();
+        splits.map(|(id, split)| (id.clone(), (split.next, split.stop))).collect()
+    }
+
+    pub fn restore_watermark(&self, scan: usize, watermark: &mut ScanWatermark, now_ms: i64) {
+        let stored = &self.scans[scan];
+        watermark.resume(stored.watermark);
+        for (id, split) in &stored.splits {
+            watermark.advance(id, split.watermark, now_ms);
+        }
+    }
+
+    pub fn restore_scanners(&self, scanners: &mut [Scanner], positions: &[Position]) {
+        for position in positions {
+            if let Some(split) = self.scans[position.scan].splits.get(&position.split) {
+                scanners[position.scan].resume(position.split.clone(), split.watermark);
+            }
+        }
+    }
+
+    pub fn restore_stages(&self, stages: &mut [StageState]) {
+        for (stage, fired) in stages.iter_mut().zip(&self.fired) {
+            stage.fired = *fired;
+        }
+        for (stage, done) in stages.iter_mut().zip(&self.notes.done) {
+            stage.set_done(done);
+        }
+    }
+
+    /// Counting goes on.
+    pub fn count(&self, status: &Status) {
+        add(&status.rows_in, self.counters.rows_in);
+        add(&status.rows_out, self.counters.rows_out);
+        add(&status.late_rows, self.counters.late_rows);
+        add(&status.decode_errors, self.counters.undecodable);
+    }
+}
+
+/// Gives every piece of state back to where it is kept. What workers kept may
+/// go to any of them, but for rows whose order matters: `owner` is the worker
+/// that reads their split.
+pub fn restore_pieces(
+    job: &Job,
+    recovered: Recovered,
+    owner: &dyn Fn(u64) -> usize,
+    workers: &mut [Vec<Vec<OpenLeaf>>],
+    stages: &mut [StageState],
+) -> Result<(), EngineError> {
+    let misfit = |reason: String| super::cut::misfit(&reason, None);
+    let pieces = recovered.manifest.pieces.into_iter().zip(recovered.rows);
+    for (turn, (piece, rows)) in pieces.enumerate() {
+        let of: PieceOf =
+            serde_json::from_value(piece.of).map_err(|e| misfit(e.to_string()))?;
+        let (stage, leaf) = of.place();
+        let fits = job.stages.get(stage).is_some_and(|plan| leaf < plan.leaves.len().max(1));
+        if !fits {
+            return Err(misfit(format!("there is no stage {stage} with {} inputs", leaf + 1)));
+        }
+        match of {
+            PieceOf::Open { own: false, slice, .. } => {
+                let worker = match slice.split {
+                    0 => turn % workers.len(),
+                    split => owner(split),
+                };
+                workers[worker][stage][leaf].restore(slice, piece.id, rows);
+            }
+            of => stages[stage].restore(&job.stages[stage], of, piece.id, rows)?,
+        }
+    }
+    Ok(())
+}
