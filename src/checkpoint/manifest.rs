@@ -53,6 +53,18 @@ pub struct Counters {
     pub undecodable: u64,
 }
 
+impl Counters {
+    #[must_use]
+    pub fn plus(&self, other: &Counters) -> Counters {
+        Counters {
+            rows_in: self.rows_in + other.rows_in,
+            rows_out: self.rows_out + other.rows_out,
+            late_rows: self.late_rows + other.late_rows,
+            undecodable: self.undecodable + other.undecodable,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanState {
     pub table: String,

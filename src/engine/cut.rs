@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::error::EngineError;
 use super::leaves::Share;
 use super::slices::SliceId;
-use crate::checkpoint::{Piece, PieceId};
+use crate::checkpoint::{Counters, Piece, PieceId};
 use crate::sources::SplitId;
 
 /// What a piece of state is of.
@@ -132,6 +132,8 @@ pub struct WorkersCut {
     pub positions: Vec<Position>,
     pub places: i64,
     pub behind: u64,
+    /// What the worker has counted in its life.
+    pub counters: Counters,
 }
 
 /// How far a split has been read.

@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-use crate::checkpoint::{Commit, JobState, Piece, SplitState};
+use crate::checkpoint::{Commit, Counters, JobState, Piece, SplitState};
 use crate::clock::Clock;
 use crate::formats::MessageParts;
 use crate::planning::pipeline::{Input, Job, ScanColumn, StageOutput, Target};
@@ -152,6 +152,8 @@ struct Engine {
     /// Nothing more is begun.
     ending: Option<Ended>,
     notes: Notes,
+    /// What earlier processes have counted, and what the stages count here.
+    counters: Counters,
     runtime: tokio::runtime::Runtime,
     splits_given: usize,
     /// What the workers see of `StageState::fired`.
@@ -163,6 +165,7 @@ struct Cutting {
     answered: Vec<bool>,
     pieces: Vec<Piece>,
     positions: Vec<Position>,
+    counters: Counters,
     /// What those who have answered told since.
     held: VecDeque<Told>,
 }
@@ -297,6 +300,7 @@ impl Engine {
             cut: None,
             ending: None,
             notes,
+            counters: resumed.map(|resumed| resumed.counters).unwrap_or_default(),
             runtime,
             splits_given,
             fired,
@@ -396,6 +400,7 @@ impl Engine {
             answered: vec![false; self.workers.len()],
             pieces: Vec::new(),
             positions: Vec::new(),
+            counters: Counters::default(),
             held: VecDeque::new(),
         });
         let epoch = self.commits.epoch();
@@ -411,6 +416,7 @@ impl Engine {
         all.answered[worker] = true;
         all.pieces.extend(cut.pieces);
         all.positions.extend(cut.positions);
+        all.counters = all.counters.plus(&cut.counters);
         self.notes.places = self.notes.places.max(cut.places);
         self.notes.behind = self.notes.behind.max(cut.behind);
         for (stage, leaf, share) in cut.handed {
@@ -438,7 +444,7 @@ impl Engine {
                 }
             }
             self.notes.done = self.stages.iter().map(StageState::done).collect();
-            state = self.job_state(&cut.positions);
+            state = self.job_state(&cut.positions, &cut.counters);
         }
         let files = self.outputs.cut(&self.commits.label())?;
         self.commits.begin(Commit { state, pieces, files })?;
@@ -448,7 +454,7 @@ impl Engine {
         Ok(())
     }
 
-    fn job_state(&self, positions: &[Position]) -> JobState {
+    fn job_state(&self, positions: &[Position], of_workers: &Counters) -> JobState {
         let split = |position: &Position| SplitState {
             topic: position.split.topic.to_string(),
             partition: position.split.partition,
@@ -467,7 +473,9 @@ impl Engine {
             finished: self.ending == Some(Ended::Finished),
             scans: self.scans.iter().enumerate().map(scan).collect(),
             fired: self.stages.iter().map(|stage| stage.fired).collect(),
-            counters: self.status.counters(),
+            counters: Counters { rows_out: self.outputs.rows(), ..Counters::default() }
+                .plus(&self.counters)
+                .plus(of_workers),
             notes: serde_json::to_value(&self.notes).expect("plain data"),
         }
     }
@@ -569,6 +577,7 @@ impl Engine {
         let worked = state.work(plan, closing, &self.runtime, &self.options.clock)?;
         add(&self.status.closed_windows, worked.windows);
         add(&self.status.late_rows, worked.late);
+        self.counters.late_rows += worked.late;
         let rows = worked.rows;
         match &plan.output {
             StageOutput::Output(output) => self.outputs.write(*output, &rows)?,
@@ -602,6 +611,7 @@ impl Engine {
                     let state = &mut self.stages[stage];
                     let late = state.own[leaf].fold(plan, rows, state.fired)?;
                     add(&self.status.late_rows, late);
+                    self.counters.late_rows += late;
                 }
             }
         }
@@ -707,6 +717,7 @@ fn spawn(
                 state,
                 fired,
                 positions,
+                counters: Counters::default(),
             };
             worker.run();
         })

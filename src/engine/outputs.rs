@@ -16,6 +16,7 @@ pub struct Outputs {
     job: Arc<Job>,
     writers: Vec<Box<dyn SinkWriter>>,
     status: Arc<Status>,
+    rows: u64,
 }
 
 impl Outputs {
@@ -33,7 +34,7 @@ impl Outputs {
                 .map_err(|source| EngineError::Sink { table: output.table.clone(), source })
         };
         let writers = job.outputs.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self { job: Arc::clone(job), writers, status: Arc::clone(status) })
+        Ok(Self { job: Arc::clone(job), writers, status: Arc::clone(status), rows: 0 })
     }
 
     /// Where the files of each belong.
@@ -53,9 +54,15 @@ impl Outputs {
             self.writers[output]
                 .write(&batch)
                 .map_err(|source| EngineError::Sink { table: plan.table.clone(), source })?;
+            self.rows += batch.num_rows() as u64;
             add(&self.status.rows_out, batch.num_rows() as u64);
         }
         Ok(())
+    }
+
+    /// Rows written in this process.
+    pub fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Whether rows wait to be committed.

@@ -20,7 +20,7 @@ pub struct Resumed {
     scans: Vec<ResumedScan>,
     fired: Vec<i64>,
     pub notes: Notes,
-    counters: Counters,
+    pub counters: Counters,
 }
 
 struct ResumedScan {

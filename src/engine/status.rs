@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::watermark;
-use crate::checkpoint::{Counters, JobState, Manifest};
+use crate::checkpoint::{JobState, Manifest};
 
 /// Counters of a job. Each is written by the engine alone.
 #[derive(Debug)]
@@ -41,17 +41,6 @@ pub struct ResumedFrom {
 }
 
 impl Status {
-    /// The counters that go on from process to process.
-    pub fn counters(&self) -> Counters {
-        let at = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Counters {
-            rows_in: at(&self.rows_in),
-            rows_out: at(&self.rows_out),
-            late_rows: at(&self.late_rows),
-            undecodable: at(&self.decode_errors),
-        }
-    }
-
     pub(super) fn tell_resumed(&self, manifest: &Manifest) {
         let from = ResumedFrom {
             epoch: manifest.epoch,

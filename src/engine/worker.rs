@@ -16,6 +16,7 @@ use super::rows::Rows;
 use super::scan::{Scanned, Scanner};
 use super::status::{Status, add};
 use super::watermark;
+use crate::checkpoint::Counters;
 use crate::planning::pipeline::{Branch, Input, Job, Stage, Target};
 use crate::sources::{Split, SplitId, SplitReader};
 
@@ -100,6 +101,7 @@ pub struct Worker {
     pub fired: Fired,
     /// How far each split has been read.
     pub positions: Vec<Position>,
+    pub counters: Counters,
 }
 
 /// By stage, up to where its windows have been closed; the loop writes it. Only
@@ -170,6 +172,7 @@ impl Worker {
             positions: Vec::new(),
             places: 0,
             behind: 0,
+            counters: self.counters.clone(),
         };
         let Some(epoch) = epoch else { return Ok(cut) };
         let mut namer = Namer::new(epoch, self.id);
@@ -261,6 +264,8 @@ impl Worker {
     fn take(&mut self, scan: usize, scanned: Scanned) -> Result<i64, EngineError> {
         add(&self.status.rows_in, scanned.taken);
         add(&self.status.decode_errors, scanned.errors);
+        self.counters.rows_in += scanned.taken;
+        self.counters.undecodable += scanned.errors;
         let job = Arc::clone(&self.job);
         let reads = |branch: &&Branch| branch.input == Input::Scan(scan);
         for branch in job.branches.iter().filter(reads) {
@@ -272,6 +277,7 @@ impl Worker {
                     let fired = self.fired[stage].load(Ordering::Relaxed);
                     let late = open.fold(plan, rows, fired)?;
                     add(&self.status.late_rows, late);
+                    self.counters.late_rows += late;
                 }
                 Target::Output(output) => {
                     if rows.batch.num_rows() > 0 {

@@ -7,6 +7,7 @@ mod cases;
 mod commands;
 mod golden;
 mod kafka;
+mod killed;
 mod lake;
 mod preview;
 mod produce;

@@ -1,0 +1,214 @@
+//! A job that is killed again and again writes what one that is let be writes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use turnstile::broker::{EmbeddedBroker, Record};
+
+use super::support::{python, text, turnstile};
+
+const PARTITIONS: i32 = 3;
+
+/// Messages of one partition: mostly in order, some late, some that are none.
+fn messages(rng: &mut StdRng, count: i64) -> Vec<Record> {
+    let mut now = 1_700_000_000_000_i64;
+    let message = |_| {
+        now += rng.random_range(0..40);
+        let back = if rng.random_ratio(1, 20) {
+            rng.random_range(0..20_000)
+        } else {
+            rng.random_range(0..2_000)
+        };
+        let (k, v) = (rng.random_range(0..50), rng.random_range(-100..100));
+        let text = match rng.random_ratio(1, 200) {
+            true => "no,message,at,all".to_owned(),
+            false => format!("k{k},{v},{}", now - back),
+        };
+        Record { value: Some(text.into_bytes()), ..Record::default() }
+    };
+    (0..count).map(message).collect()
+}
+
+/// One of everything that keeps state.
+fn script(address: &str, lake: &Path) -> String {
+    let table = |name: &str, columns: &str| {
+        format!(
+            "CREATE TABLE {name} ({columns}) WITH ('connector'='filesystem',\
+             'path'='{}/{name}','format'='parquet');\n",
+            lake.display()
+        )
+    };
+    let windowed = "s TIMESTAMP(3), e TIMESTAMP(3), k STRING, n BIGINT, t BIGINT";
+    let over = |window: &str, columns: &str| {
+        format!(
+            "SELECT window_start, window_end, k, {columns} FROM TABLE({window}) \
+             GROUP BY window_start, window_end, k;\n"
+        )
+    };
+    let sums = "COUNT(*), SUM(v)";
+    let mut sql = format!(
+        "CREATE TABLE t (
+           k STRING, v BIGINT, ms BIGINT, p INT METADATA FROM 'partition' VIRTUAL,
+           o BIGINT METADATA FROM 'offset' VIRTUAL, et AS TO_TIMESTAMP_LTZ(ms, 3),
+           WATERMARK FOR et AS et - INTERVAL '2' SECOND
+         ) WITH ('connector'='kafka','topic'='t','properties.bootstrap.servers'='{address}',
+           'scan.startup.mode'='earliest-offset','scan.bounded.mode'='latest-offset',
+           'format'='csv','csv.ignore-parse-errors'='true');\n"
+    );
+    sql += &table("plain", "p INT, o BIGINT");
+    sql += "INSERT INTO plain SELECT p, o FROM t;\n";
+    for (name, window) in [
+        ("tumble", "TUMBLE(TABLE t, DESCRIPTOR(et), INTERVAL '10' SECOND)"),
+        ("hop", "HOP(TABLE t, DESCRIPTOR(et), INTERVAL '2' SECOND, INTERVAL '20' SECOND)"),
+        (
+            "cumulate",
+            "CUMULATE(TABLE t, DESCRIPTOR(et), INTERVAL '5' SECOND, INTERVAL '60' SECOND)",
+        ),
+        ("session", "SESSION(TABLE t PARTITION BY k, DESCRIPTOR(et), INTERVAL '1' SECOND)"),
+    ] {
+        sql += &table(name, windowed);
+        sql += &format!("INSERT INTO {name} {}", over(window, sums));
+    }
+    let tumble = "TUMBLE(TABLE t, DESCRIPTOR(et), INTERVAL '10' SECOND)";
+    sql += &table("listed", "s TIMESTAMP(3), e TIMESTAMP(3), k STRING, l STRING, f BIGINT");
+    sql += &format!(
+        "INSERT INTO listed {}",
+        over(tumble, "LISTAGG(CAST(v AS STRING)), FIRST_VALUE(v)")
+    );
+    sql += &table("top", "k STRING, v BIGINT, p INT, o BIGINT");
+    sql += &format!(
+        "INSERT INTO top SELECT k, v, p, o FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY \
+         window_start, window_end, k ORDER BY v DESC) AS r FROM TABLE({tumble})) WHERE r <= 2;\n"
+    );
+    sql += &table("first_ones", "k STRING, p INT, o BIGINT");
+    sql += "INSERT INTO first_ones SELECT k, p, o FROM (SELECT *, ROW_NUMBER() OVER (PARTITION \
+            BY k, v ORDER BY et) AS r FROM t) WHERE r = 1;\n";
+    sql += &table("joined", "p INT, o BIGINT, p2 INT, o2 BIGINT");
+    sql += "CREATE VIEW a AS SELECT * FROM t WHERE v > 80;\n\
+            CREATE VIEW b AS SELECT * FROM t WHERE v < -80;\n\
+            INSERT INTO joined SELECT a.p, a.o, b.p, b.o FROM a LEFT JOIN b ON a.k = b.k \
+            AND b.et BETWEEN a.et AND a.et + INTERVAL '3' SECOND;\n";
+    sql += &table("cascade", "e TIMESTAMP(3), n BIGINT, m BIGINT");
+    sql += &format!(
+        "CREATE VIEW c AS SELECT k, window_time AS wt, COUNT(*) AS n FROM TABLE({tumble}) \
+         GROUP BY window_start, window_end, window_time, k;\n\
+         INSERT INTO cascade SELECT window_end, SUM(n), COUNT(*) FROM TABLE(TUMBLE(TABLE c, \
+         DESCRIPTOR(wt), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end;\n"
+    );
+    sql
+}
+
+const TABLES: &[&str] = &[
+    "plain",
+    "tumble",
+    "hop",
+    "cumulate",
+    "session",
+    "listed",
+    "top",
+    "first_ones",
+    "joined",
+    "cascade",
+];
+
+struct Job {
+    folder: PathBuf,
+    file: PathBuf,
+}
+
+impl Job {
+    fn new(folder: PathBuf, address: &str) -> Self {
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("job.sql");
+        std::fs::write(&file, script(address, &folder.join("lake"))).unwrap();
+        Self { folder, file }
+    }
+
+    fn command(&self, workers: usize) -> Command {
+        let mut command = turnstile();
+        command
+            .env("TURNSTILE_STATE_PATH", self.folder.join("state"))
+            .env("TURNSTILE_EXECUTION_CHECKPOINTING_INTERVAL", "30 ms")
+            .env("TURNSTILE_BATCH_SIZE", "300")
+            .args(["run", "--workers", &workers.to_string()])
+            .arg(&self.file);
+        command
+    }
+
+    /// Every table's rows, sorted, as DuckDB reads them.
+    fn rows(&self, python: &Path) -> Vec<(&'static str, String)> {
+        let program = "import duckdb, sys, glob\n\
+            files = glob.glob(sys.argv[1] + '/*.parquet')\n\
+            print(*duckdb.execute('select * from read_parquet(?) order by all', [files])\
+            .fetchall() if files else [], sep='\\n')";
+        let read = |table: &&'static str| {
+            let lake = self.folder.join("lake").join(table);
+            let output = Command::new(python).args(["-c", program]).arg(lake).output().unwrap();
+            assert!(output.status.success(), "{}", text(&output));
+            (*table, String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        TABLES.iter().map(read).collect()
+    }
+}
+
+/// The report's numbers of rows: in, late, not decoded.
+fn counted(said: &str) -> Vec<u64> {
+    let line = said.lines().find(|line| line.starts_with("finished after")).expect("a report");
+    let before = |word: &str| {
+        let end = line.find(word).unwrap_or_else(|| panic!("{word} in {line}"));
+        let number = line[..end].trim_end().rsplit([' ', ',']).next().unwrap();
+        number.parse().unwrap()
+    };
+    vec![before("rows in"), before("late"), before("not decoded")]
+}
+
+#[test]
+fn a_killed_job_writes_each_row_once() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut rng = StdRng::seed_from_u64(7);
+    let broker = EmbeddedBroker::start().unwrap();
+    broker.create_topic("t", PARTITIONS).unwrap();
+    for partition in 0..PARTITIONS {
+        broker.append("t", partition, &messages(&mut rng, 20_000)).unwrap();
+    }
+    let calm = Job::new(folder.path().join("calm"), &broker.address());
+    let output = calm.command(2).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let expected = calm.rows(&python);
+    let expected_counts = counted(&text(&output));
+
+    let rounds: u64 = std::env::var("KILLS").ok().map_or(2, |n| n.parse().unwrap());
+    for round in 0..rounds {
+        let killed = Job::new(folder.path().join(format!("killed-{round}")), &broker.address());
+        let mut kills = 0;
+        let said = loop {
+            let mut command = killed.command(rng.random_range(1..4));
+            let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(rng.random_range(50..1500)));
+            // SIGKILL: nothing of the process can act on it.
+            child.kill().unwrap();
+            let output = child.wait_with_output().unwrap();
+            if output.status.success() {
+                break text(&output);
+            }
+            assert!(output.status.code().is_none(), "it failed by itself: {}", text(&output));
+            kills += 1;
+            assert!(kills < 500, "it comes to no end");
+        };
+        let said = match said.contains("has finished before") {
+            false => Some(said),
+            true => None,
+        };
+        for ((table, expected), (_, found)) in expected.iter().zip(killed.rows(&python)) {
+            assert!(*expected == found, "round {round}, {kills} kills: `{table}` differs");
+        }
+        if let Some(said) = said {
+            assert_eq!(counted(&said), expected_counts, "round {round}, {kills} kills");
+        }
+        eprintln!("round {round}: {kills} kills");
+    }
+}
