@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::progress::{Progress, short};
+use super::progress::{Progress, instant, short};
 use super::settings::{RunSettings, SettingFlags, Settings, apply_log_level};
 use super::signals::stop_on_signals;
 use super::{CliError, answer, say, script, state};
+use crate::checkpoint::SplitState;
 use crate::clock::{Clock as _, SystemClock};
-use crate::engine::{self, Checkpoints, Ended, RunOptions, StateOptions, Status, StopSignal};
+use crate::engine::{
+    Checkpoints, Ended, ResumedFrom, RunOptions, Started, StateOptions, Status, StopSignal,
+};
 use crate::planning::Planned;
 use crate::planning::pipeline::Job;
 
@@ -62,7 +65,11 @@ pub fn run(
 ) -> Result<Ended, CliError> {
     apply_log_level(&planned.settings);
     let options = options(&planned, state);
-    Ok(engine::run(planned.job, &options, status, stop)?)
+    let started = Started::new(planned.job, &options, status)?;
+    if let Some(from) = started.resumed_from() {
+        tell_resumed(from);
+    }
+    Ok(started.run(stop)?)
 }
 
 /// A window's results should be seen soon; a row-by-row query's need not make
@@ -104,6 +111,22 @@ fn introduce(job: &Job, state: Option<&StateOptions>) {
     }
 }
 
+/// Says from where a job goes on.
+fn tell_resumed(from: &ResumedFrom) {
+    if from.state.finished {
+        return;
+    }
+    let age_ms = u64::try_from(SystemClock.now_ms() - from.created_at_ms).unwrap_or(0);
+    let age = humantime::format_duration(Duration::from_secs(age_ms / 1000));
+    say(&format!("goes on from epoch {}, saved {age} ago", from.epoch));
+    for scan in &from.state.scans {
+        let split = |s: &SplitState| format!("{}/{} at {}", s.topic, s.partition, s.next);
+        let splits: Vec<String> = scan.splits.iter().map(split).collect();
+        let watermark = instant(scan.watermark);
+        say(&format!("  {}: watermark {watermark}; {}", scan.table, splits.join(", ")));
+    }
+}
+
 fn conclude(
     ended: Ended,
     bounded: bool,
@@ -128,7 +151,7 @@ fn conclude(
         "{how} after {:.1} s: {rows_in} rows in ({}/s), {} rows out in {} files, \
          {} late, {} not decoded, {} windows closed",
         elapsed.as_secs_f64(),
-        short(rows_in as f64 / elapsed.as_secs_f64().max(0.001)),
+        short((rows_in - at(&status.rows_in_before)) as f64 / elapsed.as_secs_f64().max(0.001)),
         at(&status.rows_published),
         at(&status.files),
         at(&status.late_rows),

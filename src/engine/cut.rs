@@ -124,6 +124,13 @@ pub fn piece(id: PieceId, of: &PieceOf, rows: &Arc<RecordBatch>) -> Piece {
     Piece { id, of, rows: Some(Arc::clone(rows)) }
 }
 
+/// State that does not change any more, with its name.
+pub struct Named<P> {
+    pub place: P,
+    pub id: PieceId,
+    pub rows: Arc<RecordBatch>,
+}
+
 /// What a worker hands in at a cut.
 pub struct WorkersCut {
     pub pieces: Vec<Piece>,

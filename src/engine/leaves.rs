@@ -1,11 +1,9 @@
 //! A leaf's state on both sides: what rows are folded into, and what turns it
 //! into windows when time moves on.
 
-use std::sync::Arc;
-
 use arrow::array::RecordBatch;
 
-use super::cut::{Namer, Notes, PieceOf, misfit, piece};
+use super::cut::{Named, Namer, Notes, PieceOf, misfit, piece};
 use super::error::EngineError;
 use super::groups::Partial;
 use super::rows::Rows;
@@ -33,7 +31,7 @@ pub enum Share {
 
 /// What a leaf gives at a cut.
 pub enum LeafCut {
-    Runs(Vec<(SliceId, PieceId, Arc<RecordBatch>)>),
+    Runs(Vec<Named<SliceId>>),
     Handed(Share),
 }
 
@@ -210,7 +208,7 @@ impl ClosingLeaf {
     ) -> Result<(), EngineError> {
         match self {
             ClosingLeaf::Windows(windows) => {
-                for ((end, from), id, rows) in windows.cut(namer)? {
+                for Named { place: (end, from), id, rows } in windows.cut(namer)? {
                     pieces.push(piece(id, &PieceOf::Shared { stage, leaf, end, from }, &rows));
                 }
             }

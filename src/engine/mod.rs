@@ -113,21 +113,56 @@ pub enum Ended {
 }
 
 /// Runs a job until its input ends or `stop` is set. One that is shared can be
-/// run again: a run leaves nothing in it.
+/// run again: a run without a state leaves nothing in it.
 pub fn run(
     job: impl Into<Arc<Job>>,
     options: &RunOptions,
     status: &Arc<Status>,
     stop: &StopSignal,
 ) -> Result<Ended, EngineError> {
-    let engine = Engine::start(job.into(), options, Arc::clone(status))?;
-    match engine {
-        None => Ok(Ended::AlreadyFinished),
-        Some(mut engine) => {
-            let ended = engine.run(stop);
-            engine.shut_down();
-            ended
+    Started::new(job, options, status)?.run(stop)
+}
+
+/// A job that has taken its state over and is reading.
+pub struct Started {
+    engine: Engine,
+    resumed_from: Option<ResumedFrom>,
+}
+
+/// What a job goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumedFrom {
+    pub epoch: u64,
+    pub created_at_ms: i64,
+    pub state: JobState,
+}
+
+impl Started {
+    /// Opens sinks, state and sources, in this order, and begins to read.
+    ///
+    /// # Errors
+    /// Whatever of these cannot be opened.
+    pub fn new(
+        job: impl Into<Arc<Job>>,
+        options: &RunOptions,
+        status: &Arc<Status>,
+    ) -> Result<Self, EngineError> {
+        let (engine, resumed_from) = Engine::start(job.into(), options, Arc::clone(status))?;
+        Ok(Self { engine, resumed_from })
+    }
+
+    /// `None` for a job that begins anew.
+    pub fn resumed_from(&self) -> Option<&ResumedFrom> {
+        self.resumed_from.as_ref()
+    }
+
+    pub fn run(mut self, stop: &StopSignal) -> Result<Ended, EngineError> {
+        if self.resumed_from.is_some_and(|from| from.state.finished) {
+            return Ok(Ended::AlreadyFinished);
         }
+        let ended = self.engine.run(stop);
+        self.engine.shut_down();
+        ended
     }
 }
 
@@ -183,12 +218,11 @@ struct WorkerHandle {
 }
 
 impl Engine {
-    /// `None` if an earlier process has finished the job.
     fn start(
         job: Arc<Job>,
         options: &RunOptions,
         status: Arc<Status>,
-    ) -> Result<Option<Self>, EngineError> {
+    ) -> Result<(Self, Option<ResumedFrom>), EngineError> {
         let workers = options.workers.max(1);
         let clock = &options.clock;
         // Outputs first: a sink that cannot be written to should cost no reading.
@@ -196,13 +230,14 @@ impl Engine {
         let state = options.checkpoints.state.as_ref();
         let destinations = outputs.destinations();
         let (commits, recovered) = Commits::open(state, &options.run_id, destinations, clock)?;
-        if recovered.as_ref().is_some_and(|r| r.manifest.state.finished) {
-            return Ok(None);
-        }
-        let resumed = recovered.as_ref().map(|r| Resumed::new(&job, &r.manifest.state));
+        let resumed_from = recovered.as_ref().map(|recovered| ResumedFrom {
+            epoch: recovered.manifest.epoch,
+            created_at_ms: recovered.manifest.created_at_ms,
+            state: recovered.manifest.state.clone(),
+        });
+        let resumed = resumed_from.as_ref().map(|from| Resumed::new(&job, &from.state));
         if let Some(resumed) = &resumed {
             resumed.count(&status);
-            status.tell_resumed(&recovered.as_ref().expect("resumed").manifest);
         }
         let now = clock.now_ms();
         let (to_loop, events) = bounded(EVENTS_PER_WORKER * workers);
@@ -285,7 +320,7 @@ impl Engine {
             .build()
             .map_err(|e| EngineError::Worker(e.to_string()))?;
         let options = options.clone();
-        Ok(Some(Self {
+        let engine = Self {
             job,
             last_cut_ms: now,
             options,
@@ -304,7 +339,8 @@ impl Engine {
             runtime,
             splits_given,
             fired,
-        }))
+        };
+        Ok((engine, resumed_from))
     }
 
     /// The loop.

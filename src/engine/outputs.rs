@@ -39,12 +39,12 @@ impl Outputs {
 
     /// Where the files of each belong.
     pub fn destinations(&self) -> Vec<Destination> {
-        let all = self.job.outputs.iter().zip(&self.writers);
-        let destination = |(output, writer): (&Output, &Box<dyn SinkWriter>)| Destination {
-            table: output.table.clone(),
-            folder: writer.folder().cloned(),
-        };
-        all.map(destination).collect()
+        let mut all = Vec::with_capacity(self.writers.len());
+        for (output, writer) in self.job.outputs.iter().zip(&self.writers) {
+            let folder = writer.folder().cloned();
+            all.push(Destination { table: output.table.clone(), folder });
+        }
+        all
     }
 
     pub fn write(&mut self, output: usize, batches: &[RecordBatch]) -> Result<(), EngineError> {

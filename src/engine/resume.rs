@@ -92,6 +92,7 @@ impl Resumed {
     /// Counting goes on.
     pub fn count(&self, status: &Status) {
         add(&status.rows_in, self.counters.rows_in);
+        add(&status.rows_in_before, self.counters.rows_in);
         add(&status.rows_out, self.counters.rows_out);
         add(&status.late_rows, self.counters.late_rows);
         add(&status.decode_errors, self.counters.undecodable);

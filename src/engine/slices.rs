@@ -14,7 +14,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use serde::{Deserialize, Serialize};
 
-use super::cut::{self, Namer};
+use super::cut::{self, Named, Namer};
 use super::error::EngineError;
 use super::groups::{Evaluated, Groups, Partial};
 use super::rows::Rows;
@@ -121,12 +121,13 @@ impl OpenSlices {
         &mut self,
         leaf: &Leaf,
         namer: &mut Namer,
-    ) -> Result<Vec<(SliceId, PieceId, Arc<RecordBatch>)>, EngineError> {
+    ) -> Result<Vec<Named<SliceId>>, EngineError> {
         let mut all = Vec::new();
         for (id, slice) in &mut self.slices {
             slice.seal(leaf, namer)?;
-            let runs = slice.runs.iter();
-            all.extend(runs.map(|run| (*id, run.id, Arc::clone(&run.rows))));
+            let named =
+                |run: &Run| Named { place: *id, id: run.id, rows: Arc::clone(&run.rows) };
+            all.extend(slice.runs.iter().map(named));
         }
         Ok(all)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use tokio::runtime::Runtime;
 
-use super::cut::{Namer, PieceOf, misfit, piece};
+use super::cut::{Named, Namer, PieceOf, misfit, piece};
 use super::error::EngineError;
 use super::interval_join::JoinedRows;
 use super::keep_first::FirstRows;
@@ -190,7 +190,7 @@ impl StageState {
         for (leaf, leaf_plan) in plan.leaves.iter().enumerate() {
             match self.own[leaf].cut(leaf_plan, namer)? {
                 LeafCut::Runs(runs) => {
-                    for (slice, id, rows) in runs {
+                    for Named { place: slice, id, rows } in runs {
                         let of = PieceOf::Open { stage, leaf, own: true, slice };
                         pieces.push(piece(id, &of, &rows));
                     }

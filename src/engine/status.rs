@@ -1,16 +1,16 @@
 //! What a running job shows of itself: counters that anyone may read.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::watermark;
-use crate::checkpoint::{JobState, Manifest};
 
 /// Counters of a job. Each is written by the engine alone.
 #[derive(Debug)]
 pub struct Status {
     /// Messages or rows taken from the sources.
     pub rows_in: AtomicU64,
+    /// Of `rows_in`, those that earlier processes of the job took.
+    pub rows_in_before: AtomicU64,
     /// Rows written to the sinks.
     pub rows_out: AtomicU64,
     /// Rows left out because their window had closed.
@@ -29,32 +29,6 @@ pub struct Status {
     pub bytes_out: AtomicU64,
     /// Rows that readers of the lake can see.
     pub rows_published: AtomicU64,
-    resumed_from: OnceLock<ResumedFrom>,
-}
-
-/// What a job goes on from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResumedFrom {
-    pub epoch: u64,
-    pub created_at_ms: i64,
-    pub state: JobState,
-}
-
-impl Status {
-    pub(super) fn tell_resumed(&self, manifest: &Manifest) {
-        let from = ResumedFrom {
-            epoch: manifest.epoch,
-            created_at_ms: manifest.created_at_ms,
-            state: manifest.state.clone(),
-        };
-        // A status is of one run.
-        let _ = self.resumed_from.set(from);
-    }
-
-    /// `None` until the job has begun, and for one that begins anew.
-    pub fn resumed_from(&self) -> Option<&ResumedFrom> {
-        self.resumed_from.get()
-    }
 }
 
 impl Default for Status {
@@ -62,6 +36,7 @@ impl Default for Status {
         let zero = AtomicU64::default;
         Self {
             rows_in: zero(),
+            rows_in_before: zero(),
             rows_out: zero(),
             late_rows: zero(),
             decode_errors: zero(),
@@ -72,7 +47,6 @@ impl Default for Status {
             files: zero(),
             bytes_out: zero(),
             rows_published: zero(),
-            resumed_from: OnceLock::new(),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 
-use super::cut::Namer;
+use super::cut::{Named, Namer};
 use super::error::EngineError;
 use super::groups::{Groups, Partial, values_of_nothing};
 use super::ops::batch;
@@ -111,16 +111,13 @@ impl SharedSlices {
     }
 
     /// Names every slice, by its end and the first window that it counts in.
-    pub fn cut(
-        &mut self,
-        namer: &mut Namer,
-    ) -> Result<Vec<((i64, i64), PieceId, Arc<RecordBatch>)>, EngineError> {
+    pub fn cut(&mut self, namer: &mut Namer) -> Result<Vec<Named<(i64, i64)>>, EngineError> {
         let on_time = self.slices.iter().map(|(end, partial)| ((*end, *end), partial));
         let stragglers = self.stragglers.iter().map(|(place, partial)| (*place, partial));
         let mut all = Vec::new();
         for (place, partial) in on_time.chain(stragglers) {
             let id = *self.stored.entry(place).or_insert_with(|| namer.name());
-            all.push((place, id, Arc::new(partial.to_batch()?)));
+            all.push(Named { place, id, rows: Arc::new(partial.to_batch()?) });
         }
         Ok(all)
     }

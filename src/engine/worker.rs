@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
-use super::cut::{Namer, PieceOf, Position, WorkersCut, piece};
+use super::cut::{Named, Namer, PieceOf, Position, WorkersCut, piece};
 use super::error::EngineError;
 use super::leaves::{LeafCut, OpenLeaf, Share};
 use super::ops::apply;
@@ -181,7 +181,7 @@ impl Worker {
                 let plan = &self.job.stages[stage].leaves[leaf];
                 match open.cut(plan, &mut namer)? {
                     LeafCut::Runs(runs) => {
-                        for (slice, id, rows) in runs {
+                        for Named { place: slice, id, rows } in runs {
                             let of = PieceOf::Open { stage, leaf, own: false, slice };
                             cut.pieces.push(piece(id, &of, &rows));
                         }

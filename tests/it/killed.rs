@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use turnstile::broker::{EmbeddedBroker, Record};
 
-use super::support::{python, text, turnstile};
+use super::support::{S3, python, text, turnstile};
 
 const PARTITIONS: i32 = 3;
 
@@ -33,12 +33,12 @@ fn messages(rng: &mut StdRng, count: i64) -> Vec<Record> {
 }
 
 /// One of everything that keeps state.
-fn script(address: &str, lake: &Path) -> String {
+fn script(address: &str, lake: &str) -> String {
     let table = |name: &str, columns: &str| {
         format!(
             "CREATE TABLE {name} ({columns}) WITH ('connector'='filesystem',\
              'path'='{}/{name}','format'='parquet');\n",
-            lake.display()
+            lake
         )
     };
     let windowed = "s TIMESTAMP(3), e TIMESTAMP(3), k STRING, n BIGINT, t BIGINT";
@@ -114,23 +114,36 @@ const TABLES: &[&str] = &[
     "cascade",
 ];
 
-struct Job {
+/// A job with a lake and a state of its own, on the local disk or in a bucket.
+struct Job<'a> {
+    /// Below it lie `lake` and `state`.
     folder: PathBuf,
+    /// The same, as the job knows it.
+    path: String,
     file: PathBuf,
+    s3: Option<&'a S3>,
 }
 
-impl Job {
-    fn new(folder: PathBuf, address: &str) -> Self {
-        std::fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("job.sql");
-        std::fs::write(&file, script(address, &folder.join("lake"))).unwrap();
-        Self { folder, file }
+const BUCKET: &str = "bucket";
+
+impl<'a> Job<'a> {
+    fn new(scripts: &Path, name: &str, address: &str, s3: Option<&'a S3>) -> Self {
+        let (folder, path) = match s3 {
+            Some(s3) => (s3.folder().join(BUCKET).join(name), format!("s3://{BUCKET}/{name}")),
+            None => (scripts.join(name), scripts.join(name).display().to_string()),
+        };
+        let file = scripts.join(format!("{name}.sql"));
+        std::fs::write(&file, script(address, &format!("{path}/lake"))).unwrap();
+        Self { folder, path, file, s3 }
     }
 
     fn command(&self, workers: usize) -> Command {
         let mut command = turnstile();
+        if let Some(s3) = self.s3 {
+            s3.reached_by(&mut command);
+        }
         command
-            .env("TURNSTILE_STATE_PATH", self.folder.join("state"))
+            .env("TURNSTILE_STATE_PATH", format!("{}/state", self.path))
             .env("TURNSTILE_EXECUTION_CHECKPOINTING_INTERVAL", "30 ms")
             .env("TURNSTILE_BATCH_SIZE", "300")
             .args(["run", "--workers", &workers.to_string()])
@@ -165,25 +178,29 @@ fn counted(said: &str) -> Vec<u64> {
     vec![before("rows in"), before("late"), before("not decoded")]
 }
 
-#[test]
-fn a_killed_job_writes_each_row_once() {
-    let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let mut rng = StdRng::seed_from_u64(7);
+fn filled_broker(rng: &mut StdRng, count: i64) -> EmbeddedBroker {
     let broker = EmbeddedBroker::start().unwrap();
     broker.create_topic("t", PARTITIONS).unwrap();
     for partition in 0..PARTITIONS {
-        broker.append("t", partition, &messages(&mut rng, 20_000)).unwrap();
+        broker.append("t", partition, &messages(rng, count)).unwrap();
     }
-    let calm = Job::new(folder.path().join("calm"), &broker.address());
+    broker
+}
+
+/// Kills jobs at random moments until they have finished, and compares.
+fn kill(s3: Option<&S3>, count: i64, rounds: u64, seed: u64) {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let broker = filled_broker(&mut rng, count);
+    let calm = Job::new(folder.path(), "calm", &broker.address(), None);
     let output = calm.command(2).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let expected = calm.rows(&python);
     let expected_counts = counted(&text(&output));
-
-    let rounds: u64 = std::env::var("KILLS").ok().map_or(2, |n| n.parse().unwrap());
     for round in 0..rounds {
-        let killed = Job::new(folder.path().join(format!("killed-{round}")), &broker.address());
+        let name = format!("killed-{round}");
+        let killed = Job::new(folder.path(), &name, &broker.address(), s3);
         let mut kills = 0;
         let said = loop {
             let mut command = killed.command(rng.random_range(1..4));
@@ -199,16 +216,59 @@ fn a_killed_job_writes_each_row_once() {
             kills += 1;
             assert!(kills < 500, "it comes to no end");
         };
-        let said = match said.contains("has finished before") {
-            false => Some(said),
-            true => None,
-        };
         for ((table, expected), (_, found)) in expected.iter().zip(killed.rows(&python)) {
             assert!(*expected == found, "round {round}, {kills} kills: `{table}` differs");
         }
-        if let Some(said) = said {
+        if !said.contains("has finished before") {
             assert_eq!(counted(&said), expected_counts, "round {round}, {kills} kills");
         }
         eprintln!("round {round}: {kills} kills");
     }
+}
+
+fn rounds() -> u64 {
+    std::env::var("ROUNDS").map_or(1, |rounds| rounds.parse().unwrap())
+}
+
+fn seed() -> u64 {
+    std::env::var("SEED").map_or(7, |seed| seed.parse().unwrap())
+}
+
+#[test]
+fn a_killed_job_writes_each_row_once() {
+    kill(None, 20_000, rounds(), seed());
+}
+
+#[test]
+fn a_killed_job_writes_each_row_once_in_a_bucket() {
+    let Some(s3) = S3::start(BUCKET) else { return };
+    kill(Some(&s3), 10_000, rounds(), seed());
+}
+
+/// A second process of a job takes it over; the first one stops, and between
+/// them they write each row once.
+#[test]
+fn of_two_processes_the_later_goes_on() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let broker = filled_broker(&mut StdRng::seed_from_u64(seed()), 30_000);
+    let calm = Job::new(folder.path(), "calm", &broker.address(), None);
+    let output = calm.command(2).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let job = Job::new(folder.path(), "contended", &broker.address(), None);
+    let mut running: Vec<std::process::Child> = Vec::new();
+    for _ in 0..4 {
+        let mut command = job.command(1);
+        running.push(command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap());
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let last = running.pop().unwrap().wait_with_output().unwrap();
+    assert!(last.status.success(), "{}", text(&last));
+    for process in running {
+        let output = process.wait_with_output().unwrap();
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("has been taken over by process"), "{said}");
+    }
+    assert!(calm.rows(&python) == job.rows(&python));
 }
