@@ -11,11 +11,15 @@ use arrow::datatypes::SchemaRef;
 
 use super::connectors::{CaseConnectors, Landed};
 use super::{Case, CaseError, io};
+use crate::checkpoint::Identity;
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::diagnostics::{Diagnostic, SourceFile};
-use crate::engine::{self, Checkpoints, Ended, EngineError, RunOptions, Status, StopSignal};
+use crate::engine::{
+    self, Checkpoints, Ended, EngineError, RunOptions, StateOptions, Status, StopSignal,
+};
 use crate::planning::pipeline::Job;
-use crate::sources::replay::{Arrival, NextOrder, Order};
+use crate::sources::replay::{Arrival, Interruption, NextOrder, Order};
+use crate::store::Location;
 
 /// One of the ways to run a case, all of which must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +28,17 @@ pub struct Variation {
     pub batch_size: usize,
     /// Decides how partitions interleave.
     pub seed: u64,
+    /// How often the job is stopped in the middle and started again.
+    pub restarts: u32,
 }
 
-/// All at once, one message at a time, and several workers in another order.
-pub const VARIATIONS: [Variation; 3] = [
-    Variation { workers: 1, batch_size: 8192, seed: 1 },
-    Variation { workers: 1, batch_size: 1, seed: 2 },
-    Variation { workers: 3, batch_size: 2, seed: 3 },
+/// All at once, one message at a time, several workers in another order, and
+/// stopped now and then to be gone on with.
+pub const VARIATIONS: [Variation; 4] = [
+    Variation { workers: 1, batch_size: 8192, seed: 1, restarts: 0 },
+    Variation { workers: 1, batch_size: 1, seed: 2, restarts: 0 },
+    Variation { workers: 3, batch_size: 2, seed: 3, restarts: 0 },
+    Variation { workers: 2, batch_size: 1, seed: 4, restarts: 2 },
 ];
 
 impl std::fmt::Display for Variation {
@@ -43,7 +51,11 @@ impl std::fmt::Display for Variation {
             plural(workers),
             plural(batch),
             self.seed
-        )
+        )?;
+        match self.restarts {
+            0 => Ok(()),
+            restarts => write!(f, ", {restarts} restarts"),
+        }
     }
 }
 
@@ -150,16 +162,33 @@ impl<'a> Prepared<'a> {
 
     /// Runs the script once.
     pub fn run(&self, variation: Variation, stop: &StopSignal) -> Result<Written, CaseError> {
-        let clock = self.arrange(variation.seed);
-        let options = RunOptions {
+        let state = scratch()?;
+        let mut options = RunOptions {
             workers: variation.workers,
             batch_size: variation.batch_size,
             checkpoints: Checkpoints::default(),
-            clock,
+            clock: Arc::new(SystemClock),
             run_id: "case".to_owned(),
         };
-        let status = Arc::new(Status::default());
-        let ended = engine::run(Arc::clone(&self.job), &options, &status, stop);
+        let restarts = if self.case.arrival.is_empty() { variation.restarts } else { 0 };
+        if restarts > 0 {
+            let identity = Identity::default();
+            let location = Location::Local(state.path().to_owned());
+            options.checkpoints.state = Some(StateOptions { location, identity });
+        }
+        let mut left = restarts;
+        let (ended, status) = loop {
+            let own = StopSignal::default();
+            let stop = if left > 0 { &own } else { stop };
+            options.clock =
+                self.arrange(variation.seed, (left > 0).then(|| (restarts, own.clone())));
+            let status = Arc::new(Status::default());
+            let ended = engine::run(Arc::clone(&self.job), &options, &status, stop);
+            match ended {
+                Ok(Ended::Stopped) if left > 0 => left -= 1,
+                ended => break (ended, status),
+            }
+        };
         let tables = self.tables.iter();
         let tables = tables.map(|(name, table)| Ok((name.clone(), table.take()?)));
         let tables = tables.collect::<Result<_, CaseError>>()?;
@@ -174,10 +203,24 @@ impl<'a> Prepared<'a> {
         }
     }
 
+    /// How many messages come between two restarts.
+    fn part(&self, restarts: u32) -> i64 {
+        let topics = self.case.input.values();
+        let all = topics.flat_map(|topic| topic.values()).map(Vec::len).sum::<usize>();
+        i64::try_from(all).unwrap_or(i64::MAX) / (i64::from(restarts) + 1)
+    }
+
     /// Sets the order in which the next run's messages come; gives its clock.
-    fn arrange(&self, seed: u64) -> Arc<dyn Clock> {
+    fn arrange(&self, seed: u64, interrupted: Option<(u32, StopSignal)>) -> Arc<dyn Clock> {
         if self.case.arrival.is_empty() {
-            self.order.set(Order::Mixed(seed));
+            self.order.set(match interrupted {
+                None => Order::Mixed(seed),
+                Some((restarts, stop)) => {
+                    let interruption =
+                        Interruption::after(self.part(restarts), move || stop.stop());
+                    Order::Interrupted { seed, interruption: Arc::new(interruption) }
+                }
+            });
             return Arc::new(SystemClock);
         }
         let clock = Arc::new(ManualClock::at(SystemClock.now_ms()));

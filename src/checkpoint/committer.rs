@@ -27,7 +27,7 @@ const KEPT_EPOCHS_OF_A_DAY: u64 = 1000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A job's place in the store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Identity {
     pub job: String,
     /// What the job is, line by line: a job whose lines differ is another.

@@ -484,10 +484,9 @@ impl Engine {
         }
         let files = self.outputs.cut(&self.commits.label())?;
         self.commits.begin(Commit { state, pieces, files })?;
-        for (worker, event) in cut.held {
-            self.take(worker, event)?;
-        }
-        Ok(())
+        // What comes after the last cut is the next process's.
+        let held = if self.ending.is_some() { VecDeque::new() } else { cut.held };
+        held.into_iter().try_for_each(|(worker, event)| self.take(worker, event))
     }
 
     fn job_state(&self, positions: &[Position], of_workers: &Counters) -> JobState {

@@ -7,6 +7,8 @@
 mod arrival;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,7 +41,37 @@ pub type Topics = BTreeMap<Arc<str>, Arc<Partitions>>;
 pub enum Order {
     /// Partitions take turns that this seed decides.
     Mixed(u64),
+    /// The same, and when so many messages have come, something happens.
+    Interrupted {
+        seed: u64,
+        interruption: Arc<Interruption>,
+    },
     Arranged(Arc<Arrival>),
+}
+
+/// What happens when so many messages have come.
+pub struct Interruption {
+    left: AtomicI64,
+    then: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Interruption {
+    pub fn after(messages: i64, then: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { left: AtomicI64::new(messages), then: Box::new(then) }
+    }
+
+    fn came(&self, messages: usize) {
+        let messages = i64::try_from(messages).unwrap_or(i64::MAX);
+        if self.left.fetch_sub(messages, Ordering::SeqCst) <= messages {
+            (self.then)();
+        }
+    }
+}
+
+impl fmt::Debug for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Interruption({:?})", self.left)
+    }
 }
 
 /// The order of the next run, which all topics of a case share; none while the
@@ -89,7 +121,7 @@ impl Source for Replay {
     fn open(&self, request: &OpenRequest) -> Result<Box<dyn OpenSource>, SourceError> {
         let order = self.order.get().unwrap_or(Order::Mixed(0));
         let scan = match &order {
-            Order::Mixed(_) => 0,
+            Order::Mixed(_) | Order::Interrupted { .. } => 0,
             Order::Arranged(arrival) => arrival.join(),
         };
         let topics = self.topics.clone();
@@ -136,7 +168,7 @@ impl OpenSource for OpenReplay {
 
     fn discovery_interval(&self) -> Option<Duration> {
         match &self.order {
-            Order::Mixed(_) => None,
+            Order::Mixed(_) | Order::Interrupted { .. } => None,
             // Asked again whenever the engine has seen to its news: an arrival
             // goes on when what came before has been taken in.
             Order::Arranged(_) => Some(Duration::ZERO),
@@ -144,9 +176,12 @@ impl OpenSource for OpenReplay {
     }
 
     fn reader(&mut self, splits: Vec<Split>) -> Result<Box<dyn SplitReader>, SourceError> {
-        let (seed, arrival) = match &self.order {
-            Order::Mixed(seed) => (*seed, None),
-            Order::Arranged(arrival) => (0, Some(Arc::clone(arrival))),
+        let (seed, interruption, arrival) = match &self.order {
+            Order::Mixed(seed) => (*seed, None, None),
+            Order::Interrupted { seed, interruption } => {
+                (*seed, Some(Arc::clone(interruption)), None)
+            }
+            Order::Arranged(arrival) => (0, None, Some(Arc::clone(arrival))),
         };
         let mut reader = ReplayReader {
             topics: self.topics.clone(),
@@ -154,6 +189,7 @@ impl OpenSource for OpenReplay {
             turns: StdRng::seed_from_u64(seed),
             open: Vec::new(),
             scan: self.scan,
+            interruption,
             arrival,
             waker: None,
             under_way: None,
@@ -170,6 +206,7 @@ struct ReplayReader {
     turns: StdRng,
     open: Vec<Split>,
     scan: usize,
+    interruption: Option<Arc<Interruption>>,
     arrival: Option<Arc<Arrival>>,
     /// A split without messages, finished from the beginning, in whose name the
     /// engine can be woken.
@@ -217,6 +254,9 @@ impl ReplayReader {
     fn take(&mut self, at: usize, max: usize) -> Polled {
         let id = self.open[at].id.clone();
         let messages = self.messages(at, max);
+        if let Some(interruption) = &self.interruption {
+            interruption.came(messages.len());
+        }
         let all = self.topics[&id.topic][&id.partition].len();
         let mut finished = Vec::new();
         if usize::try_from(self.open[at].start).expect("offsets start at 0") == all {
