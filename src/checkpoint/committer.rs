@@ -9,13 +9,14 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use uuid::Uuid;
 
+use super::archive::{Archive, retried};
 use super::manifest::{JobState, Manifest, OutputFile, PieceId, StoredPiece, checksum};
 use super::protocol::{Step, Stopped, Told, Writer};
-use super::{CheckpointError, FLOORS, MANIFESTS, SEGMENTS, STAGED, segment};
+use super::{CheckpointError, FLOORS, SEGMENTS, STAGED, segment};
 use crate::clock::Clock;
-use crate::store::{Folder, StoreError, WholeFile};
+use crate::store::{Folder, Location, StoreError, WholeFile, parse_location};
 
-/// How often a request that fails is made again, and the pauses in between.
+/// How often a manifest is sent, and the first pause in between.
 const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// After how many epochs the garbage of older ones is looked for.
@@ -72,24 +73,23 @@ pub struct Committed {
     pub bytes: u64,
 }
 
-/// A table's name and its folder.
+/// A table that is written.
 #[derive(Debug, Clone)]
 pub struct Destination {
     pub table: String,
-    /// `None` for a table that is no files.
-    pub folder: Option<Folder>,
+    /// Where its files are; `None` for a table that is no files.
+    pub folder: Option<(Location, Folder)>,
 }
 
 /// The one process that may commit.
 pub struct Committer {
-    state: Folder,
+    archive: Archive,
     identity: Identity,
     destinations: Vec<Destination>,
     clock: Arc<dyn Clock>,
     attempt: String,
     writer: Writer<Manifest>,
     stored: HashMap<PieceId, StoredPiece>,
-    /// The segments of epochs that are kept, by epoch.
     last_collected: u64,
 }
 
@@ -108,7 +108,7 @@ impl Committer {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Option<Manifest>), CheckpointError> {
         let mut committer = Self {
-            state,
+            archive: Archive::new(state),
             identity,
             destinations,
             clock,
@@ -140,28 +140,8 @@ impl Committer {
         }
     }
 
-    /// The rows of a stored piece.
-    ///
-    /// # Errors
-    /// A segment that is missing or damaged.
-    pub fn read(&self, pieces: &[StoredPiece]) -> Result<Vec<RecordBatch>, CheckpointError> {
-        let mut segments: HashMap<&str, Vec<u8>> = HashMap::new();
-        let mut rows = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            let name = piece.segment.as_str();
-            if !segments.contains_key(name) {
-                let bytes = retried(|| self.state.read(name))?;
-                let bytes = bytes.ok_or_else(|| self.damaged(name, "it is missing"))?;
-                segments.insert(name, bytes);
-            }
-            let read = segment::decode(piece, &segments[name]);
-            rows.push(read.map_err(|reason| self.damaged(name, &reason))?);
-        }
-        Ok(rows)
-    }
-
-    fn damaged(&self, name: &str, reason: &str) -> CheckpointError {
-        CheckpointError::Damaged { path: self.state.locate(name), reason: reason.to_owned() }
+    pub fn archive(&self) -> &Archive {
+        &self.archive
     }
 
     /// Commits an epoch and makes its files visible.
@@ -209,12 +189,13 @@ impl Committer {
         let mut attempts = 0;
         loop {
             let told = match self.writer.step().clone() {
-                Step::FindNewest => Told::Newest(self.newest()?),
+                Step::FindNewest => Told::Newest(self.archive.newest()?),
                 Step::Fence(newest) => Told::Fence(self.fence(newest)?),
                 Step::Create(manifest) => {
                     attempts += 1;
                     if attempts > ATTEMPTS {
-                        let path = self.state.locate(&Manifest::file_name(manifest.epoch));
+                        let path =
+                            self.archive.folder.locate(&Manifest::file_name(manifest.epoch));
                         return Err(CheckpointError::Unanswered { path });
                     }
                     if attempts > 1 {
@@ -222,13 +203,14 @@ impl Committer {
                         pause *= 2;
                     }
                     let name = Manifest::file_name(manifest.epoch);
-                    if let Err(error) = self.state.create(&name, &manifest.to_bytes()) {
+                    if let Err(error) = self.archive.folder.create(&name, &manifest.to_bytes())
+                    {
                         tracing::debug!(%error, "created or not, it is read back");
                     }
                     Told::Sent
                 }
-                Step::Read(epoch) => Told::Found(self.manifest(epoch)?),
-                Step::ReadFloor => Told::Floor(self.floor()?),
+                Step::Read(epoch) => Told::Found(self.archive.manifest(epoch)?),
+                Step::ReadFloor => Told::Floor(self.archive.floor()?),
                 Step::Publish(manifest, file) => {
                     self.publish(&manifest.files[file])?;
                     Told::Published
@@ -242,41 +224,12 @@ impl Committer {
 
     fn stopped(&self, why: Stopped) -> CheckpointError {
         let job = self.identity.job.clone();
-        let newest = self.newest().ok().flatten();
+        let newest = self.archive.newest().ok().flatten();
         let by = newest.filter(|m| m.attempt != self.attempt).map(|m| m.writer);
         match why {
             Stopped::Fenced => CheckpointError::Fenced { job, by },
             Stopped::Collected => CheckpointError::Collected { job },
         }
-    }
-
-    fn floor(&self) -> Result<u64, CheckpointError> {
-        let floors = retried(|| self.state.list(FLOORS))?;
-        Ok(floors.iter().filter_map(|name| name.parse().ok()).max().unwrap_or(0))
-    }
-
-    fn epochs(&self) -> Result<Vec<u64>, CheckpointError> {
-        let names = retried(|| self.state.list(MANIFESTS))?;
-        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
-    }
-
-    fn newest(&self) -> Result<Option<Manifest>, CheckpointError> {
-        loop {
-            let floor = self.floor()?;
-            let newest = self.epochs()?.into_iter().filter(|epoch| *epoch > floor).max();
-            let Some(epoch) = newest else { return Ok(None) };
-            // Gone in between, it has been collected: there is a newer one.
-            if let Some(manifest) = self.manifest(epoch)? {
-                return Ok(Some(manifest));
-            }
-        }
-    }
-
-    fn manifest(&self, epoch: u64) -> Result<Option<Manifest>, CheckpointError> {
-        let name = Manifest::file_name(epoch);
-        let Some(bytes) = retried(|| self.state.read(&name))? else { return Ok(None) };
-        let manifest = Manifest::from_bytes(&bytes);
-        manifest.map(Some).map_err(|reason| self.damaged(&name, &reason))
     }
 
     /// The empty epoch behind `newest`.
@@ -288,11 +241,11 @@ impl Committer {
             return Ok(Manifest {
                 job: identity.job.clone(),
                 job_id: self.attempt[..8].to_owned(),
-                epoch: self.floor()? + 1,
+                epoch: self.archive.floor()? + 1,
                 attempt,
                 writer,
                 created_at_ms,
-                published_through: self.floor()?,
+                published_through: self.archive.floor()?,
                 plan: identity.plan.clone(),
                 state: JobState::default(),
                 pieces: Vec::new(),
@@ -353,7 +306,7 @@ impl Committer {
             all.push(stored);
         }
         if !bytes.is_empty() {
-            let mut spool = self.state.spool();
+            let mut spool = self.archive.folder.spool();
             spool.write_all(&bytes).map_err(|e| self.io(&name, e))?;
             self.put(vec![WholeFile { name, bytes: spool }])?;
         }
@@ -363,11 +316,11 @@ impl Committer {
 
     fn io(&self, name: &str, cause: std::io::Error) -> CheckpointError {
         let cause = crate::store::StoreFault::Io(cause);
-        CheckpointError::Store(StoreError { path: self.state.locate(name), cause })
+        CheckpointError::Store(StoreError { path: self.archive.folder.locate(name), cause })
     }
 
     fn put(&self, files: Vec<WholeFile>) -> Result<(), CheckpointError> {
-        self.state.put(files).map_err(CheckpointError::Store)
+        self.archive.folder.put(files).map_err(CheckpointError::Store)
     }
 
     fn stage(
@@ -379,9 +332,12 @@ impl Committer {
         let mut staged = Vec::with_capacity(files.len());
         for (number, new) in files.into_iter().enumerate() {
             let place = format!("{STAGED}/{}/{epoch}-{number}", self.attempt);
+            let destination = &self.destinations[new.output];
+            let location =
+                destination.folder.as_ref().map(|(location, _)| location.to_string());
             all.push(OutputFile {
-                output: new.output,
-                table: self.destinations[new.output].table.clone(),
+                table: destination.table.clone(),
+                folder: location.unwrap_or_default(),
                 staged: place.clone(),
                 name: new.file.name,
                 rows: new.rows,
@@ -397,10 +353,7 @@ impl Committer {
 
     /// Makes a committed file visible, or sees that it is.
     fn publish(&self, file: &OutputFile) -> Result<(), CheckpointError> {
-        let destination = self.destinations.iter().find(|d| d.table == file.table);
-        let Some(folder) = destination.and_then(|d| d.folder.as_ref()) else {
-            return Err(CheckpointError::NoTable { table: file.table.clone() });
-        };
+        let folder = self.folder_of(file)?;
         let wrong = |bytes| CheckpointError::OtherContent {
             path: folder.locate(&file.name),
             found: bytes,
@@ -411,82 +364,98 @@ impl Committer {
             Some(bytes) => return Err(wrong(bytes)),
             None => {}
         }
-        retried(|| folder.copy(&self.state, &file.staged, &file.name))?;
+        retried(|| folder.copy(&self.archive.folder, &file.staged, &file.name))?;
         match retried(|| folder.size(&file.name))? {
             Some(bytes) if bytes == file.bytes => Ok(()),
             found => Err(wrong(found.unwrap_or(0))),
         }
     }
 
+    /// Where the file belongs: not always where the query writes now.
+    fn folder_of(&self, file: &OutputFile) -> Result<Folder, CheckpointError> {
+        let mut folders = self.destinations.iter().filter_map(|d| d.folder.as_ref());
+        match folders.find(|(location, _)| location.to_string() == file.folder) {
+            Some((_, folder)) => Ok(folder.clone()),
+            None => {
+                let location = parse_location(&file.folder);
+                let location = location
+                    .map_err(|fault| self.archive.damaged(&file.folder, &fault.message))?;
+                Folder::open(&location).map_err(CheckpointError::Store)
+            }
+        }
+    }
+
+    /// Commits an epoch that is like an earlier one, but comes after all: the
+    /// job goes on from there.
+    ///
+    /// # Errors
+    /// Those of [`commit`](Self::commit), and an epoch that is not kept.
+    pub fn restore(&mut self, epoch: u64) -> Result<Committed, CheckpointError> {
+        let manifest = self.archive.manifest(epoch)?;
+        let manifest = manifest.ok_or(CheckpointError::NoEpoch { epoch })?;
+        self.archive.read(&manifest.pieces)?;
+        self.identity.plan.clone_from(&manifest.plan);
+        let old = manifest.pieces.into_iter();
+        self.stored = old.clone().map(|piece| (piece.id, piece)).collect();
+        let pieces = old.map(|p| Piece { id: p.id, of: p.of, rows: None }).collect();
+        self.commit(Commit { state: manifest.state, pieces, files: Vec::new() })
+    }
+
     /// Deletes what no epoch that is kept needs.
     fn collect(&self, epoch: u64) -> Result<(), CheckpointError> {
         let Some(through) = self.writer.may_collect_through() else { return Ok(()) };
         let now = self.clock.now_ms();
-        let mut epochs = self.epochs()?;
+        let mut epochs = self.archive.epochs()?;
         epochs.sort_unstable();
         let mut floor = 0;
         for old in epochs.iter().filter(|e| **e < through && **e + KEPT_EPOCHS <= epoch) {
             let young = *old + KEPT_EPOCHS_OF_A_DAY > epoch
-                && self.manifest(*old)?.is_some_and(|m| now - m.created_at_ms < DAY_MS);
+                && self.archive.manifest(*old)?.is_some_and(|m| now - m.created_at_ms < DAY_MS);
             if young {
                 break;
             }
             floor = *old;
         }
-        if floor <= self.floor()? {
+        if floor <= self.archive.floor()? {
             return Ok(());
         }
         // First the floor: what is deleted below it can do no harm any more.
         let name = format!("{FLOORS}/{floor:020}");
-        if let Err(error) = self.state.create(&name, b"") {
+        if let Err(error) = self.archive.folder.create(&name, b"") {
             tracing::debug!(%error, "created or not, it is read back");
         }
-        if self.floor()? < floor {
+        if self.archive.floor()? < floor {
             return Ok(());
         }
         let mut needed = BTreeSet::new();
         for kept in epochs.iter().filter(|e| **e > floor) {
-            let manifest = self.manifest(*kept)?;
+            let manifest = self.archive.manifest(*kept)?;
             needed.extend(
                 manifest.iter().flat_map(|m| m.pieces.iter().map(|p| p.segment.clone())),
             );
         }
         for old in epochs.iter().filter(|e| **e <= floor) {
-            if let Some(manifest) = self.manifest(*old)? {
+            if let Some(manifest) = self.archive.manifest(*old)? {
                 for file in &manifest.files {
-                    retried(|| self.state.delete(&file.staged))?;
+                    retried(|| self.archive.folder.delete(&file.staged))?;
                 }
             }
-            retried(|| self.state.delete(&Manifest::file_name(*old)))?;
+            retried(|| self.archive.folder.delete(&Manifest::file_name(*old)))?;
         }
-        for segment in retried(|| self.state.list(SEGMENTS))? {
+        for segment in retried(|| self.archive.folder.list(SEGMENTS))? {
             let of_epoch = segment.split('-').next().and_then(|e| e.parse::<u64>().ok());
             let name = format!("{SEGMENTS}/{segment}");
             if of_epoch.is_some_and(|e| e <= floor) && !needed.contains(&name) {
-                retried(|| self.state.delete(&name))?;
+                retried(|| self.archive.folder.delete(&name))?;
             }
         }
-        for old in retried(|| self.state.list(FLOORS))? {
+        for old in retried(|| self.archive.folder.list(FLOORS))? {
             if old.parse::<u64>().is_ok_and(|old| old < floor) {
-                retried(|| self.state.delete(&format!("{FLOORS}/{old}")))?;
+                retried(|| self.archive.folder.delete(&format!("{FLOORS}/{old}")))?;
             }
         }
         Ok(())
     }
-}
-
-/// Asks again for a while.
-fn retried<T>(ask: impl Fn() -> Result<T, StoreError>) -> Result<T, CheckpointError> {
-    let mut pause = FIRST_PAUSE;
-    for _ in 1..ATTEMPTS {
-        match ask() {
-            Ok(answer) => return Ok(answer),
-            Err(error) => tracing::debug!(%error, "asking again"),
-        }
-        sleep(pause);
-        pause *= 2;
-    }
-    ask().map_err(CheckpointError::Store)
 }
 
 fn writer_name() -> String {

@@ -109,12 +109,11 @@ pub struct StoredPiece {
 /// A file that the epoch makes visible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputFile {
-    /// Index and name of the table.
-    pub output: usize,
     pub table: String,
     /// Below the state's folder.
     pub staged: String,
-    /// Below the table's folder.
+    /// The table's folder, and the file's name in it.
+    pub folder: String,
     pub name: String,
     pub rows: u64,
     pub bytes: u64,

@@ -9,11 +9,13 @@
 //! | `staged/<attempt>/…` | files that their manifest makes visible |
 //! | `floor/<epoch>` | no epoch up to this one is to be believed in |
 
+mod archive;
 mod committer;
 mod manifest;
 mod protocol;
 mod segment;
 
+pub use archive::Archive;
 pub use committer::{Commit, Committed, Committer, Destination, Identity, NewFile, Piece};
 pub use manifest::{Counters, JobState, Manifest, PieceId, ScanState, SplitState, StoredPiece};
 
@@ -46,6 +48,6 @@ pub enum CheckpointError {
     OtherPlan { job: String, difference: String },
     #[error("{path} has {found} bytes where the checkpoint wrote {expected}")]
     OtherContent { path: String, found: u64, expected: u64 },
-    #[error("files of table `{table}` wait to be published, but the query has no such table")]
-    NoTable { table: String },
+    #[error("there is no checkpoint of epoch {epoch}")]
+    NoEpoch { epoch: u64 },
 }

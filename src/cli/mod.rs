@@ -48,6 +48,8 @@ enum Command {
     Test(test::Args),
     Preview(preview::Args),
     #[command(subcommand)]
+    State(state::command::Command),
+    #[command(subcommand)]
     Produce(produce::Command),
 }
 
@@ -60,6 +62,7 @@ impl Command {
             Command::Explain(args) => explain::execute(args),
             Command::Test(args) => test::execute(args),
             Command::Preview(args) => preview::execute(args),
+            Command::State(command) => state::command::execute(command),
             Command::Produce(command) => produce::execute(command),
         }
     }

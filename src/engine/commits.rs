@@ -72,7 +72,7 @@ impl Commits {
             None => None,
             Some(manifest) => {
                 let pieces: &[StoredPiece] = &manifest.pieces;
-                let rows = committer.read(pieces)?;
+                let rows = committer.archive().read(pieces)?;
                 Some(Recovered { rows, manifest })
             }
         };
@@ -187,7 +187,7 @@ fn put(
         by_output[new.output].push(new.file);
     }
     for (destination, files) in destinations.iter().zip(by_output) {
-        if let Some(folder) = &destination.folder
+        if let Some((_, folder)) = &destination.folder
             && !files.is_empty()
         {
             folder.put(files).map_err(CheckpointError::Store)?;

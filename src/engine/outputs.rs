@@ -41,7 +41,7 @@ impl Outputs {
     pub fn destinations(&self) -> Vec<Destination> {
         let mut all = Vec::with_capacity(self.writers.len());
         for (output, writer) in self.job.outputs.iter().zip(&self.writers) {
-            let folder = writer.folder().cloned();
+            let folder = output.sink.location().cloned().zip(writer.folder().cloned());
             all.push(Destination { table: output.table.clone(), folder });
         }
         all

@@ -84,6 +84,14 @@ impl Folder {
         })))
     }
 
+    /// The same for a folder that must be there: `None` if a local one is not.
+    pub fn open_existing(location: &Location) -> Result<Option<Self>, StoreError> {
+        match location {
+            Location::Local(path) if !path.is_dir() => Ok(None),
+            location => Self::open(location).map(Some),
+        }
+    }
+
     /// A file to come that goes to disk when it outgrows memory.
     pub fn spool(&self) -> Spool {
         Spool::new(match self.0.as_ref() {

@@ -272,3 +272,71 @@ fn of_two_processes_the_later_goes_on() {
     }
     assert!(calm.rows(&python) == job.rows(&python));
 }
+
+/// What a job has saved can be looked at, checked, and gone back to.
+#[test]
+fn what_is_saved_can_be_looked_at_and_gone_back_to() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let broker = filled_broker(&mut StdRng::seed_from_u64(seed()), 5_000);
+    let job = Job::new(folder.path(), "looked-at", &broker.address(), None);
+    let output = job.command(2).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let rows = job.rows(&python);
+    let state = |args: &[&str]| {
+        let mut command = turnstile();
+        command.env("TURNSTILE_STATE_PATH", format!("{}/state", job.path)).arg("state");
+        let output = command.args(args).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let listed = state(&["list", "looked-at"]);
+    let epochs: Vec<u64> = listed
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+        .collect();
+    let shown = state(&["show", "looked-at"]);
+    assert!(
+        shown.contains("15000 rows in") && shown.contains("next offset 5000 of 5000"),
+        "{shown}"
+    );
+    for epoch in &epochs {
+        let said = state(&["verify", "looked-at", "--epoch", &epoch.to_string()]);
+        assert!(said.contains("is whole"), "{said}");
+    }
+    let middle = epochs[epochs.len() / 2].to_string();
+    let said = state(&["restore", "looked-at", "--epoch", &middle]);
+    for file in said.lines().filter_map(|line| line.trim().strip_suffix(".parquet")) {
+        std::fs::remove_file(format!("{file}.parquet")).unwrap();
+    }
+    let output = job.command(2).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("goes on from epoch"), "{}", text(&output));
+    assert!(rows == job.rows(&python));
+}
+
+/// A changed query does not go on with state that is not its own.
+#[test]
+fn a_changed_query_is_refused_until_it_drops_its_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = filled_broker(&mut StdRng::seed_from_u64(seed()), 100);
+    let job = Job::new(folder.path(), "changed", &broker.address(), None);
+    assert!(job.command(1).output().unwrap().status.success());
+    let sql = std::fs::read_to_string(&job.file).unwrap();
+    // White space and comments are not the query.
+    std::fs::write(&job.file, format!("-- a remark\n{}", sql.replace(", ", " ,  "))).unwrap();
+    let output = job.command(2).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let other =
+        sql.replace("INTERVAL '5' SECOND, INTERVAL '60'", "INTERVAL '6' SECOND, INTERVAL '60'");
+    assert_ne!(sql, other);
+    std::fs::write(&job.file, other).unwrap();
+    let output = job.command(1).output().unwrap();
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("-     ") || said.contains("-   "), "{said}");
+    assert!(said.contains("CUMULATE(step 6 s") && said.contains("--drop-state"), "{said}");
+    let output = job.command(1).arg("--drop-state").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}

@@ -1,5 +1,8 @@
 //! Where a job keeps its state.
 
+pub mod command;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::CliError;
@@ -20,14 +23,8 @@ pub fn options(planned: &Planned, drop_state: bool) -> Result<Option<StateOption
     if lakes.clone().next().is_none() {
         return Ok(None);
     }
-    let job = planned.settings.get(JOB_NAME).unwrap_or(&planned.job.name).trim().to_owned();
-    let folder = match planned.settings.get(STATE_PATH) {
-        Some(path) => parse_location(path).map_err(|fault| {
-            CliError::Author(format!("error: `{STATE_PATH}`: {}", fault.message))
-        })?,
-        None => Location::Local(default_folder()?),
-    };
-    let location = folder.join(&folder_name(&job));
+    let job = job_name(planned);
+    let location = location(&planned.settings, &job)?;
     if let Some(lake) = lakes.find(|lake| location.is_within(lake) || lake.is_within(&location))
     {
         return Err(CliError::Author(format!(
@@ -37,6 +34,22 @@ pub fn options(planned: &Planned, drop_state: bool) -> Result<Option<StateOption
     }
     let plan = identity(&planned.job);
     Ok(Some(StateOptions { location, identity: Identity { job, plan, drop_state } }))
+}
+
+/// What a job's state is found by.
+fn job_name(planned: &Planned) -> String {
+    planned.settings.get(JOB_NAME).unwrap_or(&planned.job.name).trim().to_owned()
+}
+
+/// The folder of a job's state.
+fn location(settings: &BTreeMap<String, String>, job: &str) -> Result<Location, CliError> {
+    let folder = match settings.get(STATE_PATH) {
+        Some(path) => parse_location(path).map_err(|fault| {
+            CliError::Author(format!("error: `{STATE_PATH}`: {}", fault.message))
+        })?,
+        None => Location::Local(default_folder()?),
+    };
+    Ok(folder.join(&folder_name(job)))
 }
 
 /// `turnstile/state` in the user's data folder.
