@@ -18,6 +18,7 @@ use crate::engine::{
     self, Checkpoints, Ended, EngineError, RunOptions, StateOptions, Status, StopSignal,
 };
 use crate::planning::pipeline::Job;
+use crate::sources::OnDataLoss;
 use crate::sources::replay::{Arrival, Interruption, NextOrder, Order};
 use crate::store::Location;
 
@@ -167,6 +168,7 @@ impl<'a> Prepared<'a> {
             workers: variation.workers,
             batch_size: variation.batch_size,
             checkpoints: Checkpoints::default(),
+            on_data_loss: OnDataLoss::default(),
             clock: Arc::new(SystemClock),
             run_id: "case".to_owned(),
         };

@@ -90,6 +90,7 @@ fn options(planned: &Planned, state: Option<StateOptions>) -> RunOptions {
         workers: settings.workers,
         batch_size: settings.batch_size,
         checkpoints,
+        on_data_loss: settings.on_data_loss,
         clock: Arc::new(SystemClock),
         run_id: run_id(),
     }

@@ -47,7 +47,7 @@ use crate::checkpoint::{Commit, Counters, JobState, Piece, SplitState};
 use crate::clock::Clock;
 use crate::formats::MessageParts;
 use crate::planning::pipeline::{Input, Job, ScanColumn, StageOutput, Target};
-use crate::sources::{MetadataKey, OpenRequest, OpenSource, Split};
+use crate::sources::{MetadataKey, OnDataLoss, OpenRequest, OpenSource, Split};
 use commits::Commits;
 pub use commits::StateOptions;
 use cut::{Namer, Notes, Position, WorkersCut};
@@ -71,6 +71,7 @@ pub struct RunOptions {
     /// Messages a worker takes at a time, at most.
     pub batch_size: usize,
     pub checkpoints: Checkpoints,
+    pub on_data_loss: OnDataLoss,
     pub clock: Arc<dyn Clock>,
     /// Unique to this run; goes into file names where no state is kept.
     pub run_id: String,
@@ -184,8 +185,12 @@ struct Engine {
     commits: Commits,
     cut: Option<Cutting>,
     last_cut_ms: i64,
+    has_cut: bool,
+    /// What the commit under way has reached.
+    committing: Vec<Position>,
     /// Nothing more is begun.
     ending: Option<Ended>,
+    is_last_cut_begun: bool,
     notes: Notes,
     /// What earlier processes have counted, and what the stages count here.
     counters: Counters,
@@ -248,7 +253,7 @@ impl Engine {
         let mut splits_given = 0;
         for (index, scan) in job.scans.iter().enumerate() {
             let failed = |source| EngineError::Source { table: scan.table.clone(), source };
-            let request = open_request(&job, index, resumed.as_ref());
+            let request = open_request(&job, index, resumed.as_ref(), options);
             let mut source = scan.source.open(&request).map_err(failed)?;
             let mut splits = source.discover().map_err(failed)?;
             let mut watermark = ScanWatermark::new(scan.idle_timeout);
@@ -333,7 +338,10 @@ impl Engine {
             outputs,
             commits,
             cut: None,
+            has_cut: false,
+            committing: Vec::new(),
             ending: None,
+            is_last_cut_begun: false,
             notes,
             counters: resumed.map(|resumed| resumed.counters).unwrap_or_default(),
             runtime,
@@ -345,7 +353,6 @@ impl Engine {
 
     /// The loop.
     fn run(&mut self, stop: &StopSignal) -> Result<Ended, EngineError> {
-        let mut last_cut_made = false;
         loop {
             match self.events.recv_timeout(EVENT_WAIT) {
                 Ok(told) => self.hear(told)?,
@@ -361,8 +368,9 @@ impl Engine {
                 add(&self.status.files, committed.files);
                 add(&self.status.bytes_out, committed.bytes);
                 add(&self.status.rows_published, committed.rows);
+                self.tell_sources();
                 if let Some(ended) = self.ending
-                    && last_cut_made
+                    && self.is_last_cut_made()
                 {
                     return Ok(ended);
                 }
@@ -376,10 +384,10 @@ impl Engine {
             if self.cut.is_some() {
                 continue;
             }
-            if self.is_cut_due() && !last_cut_made {
+            if self.is_cut_due() && !self.is_last_cut_begun {
                 // What closes is let close before, and nothing begins to.
                 if self.stages.iter().all(|stage| stage.closing.is_none()) {
-                    last_cut_made = self.ending.is_some();
+                    self.is_last_cut_begun = self.ending.is_some();
                     self.begin_cut()?;
                 }
                 continue;
@@ -387,6 +395,17 @@ impl Engine {
             if self.ending.is_none() {
                 self.advance()?;
                 self.discover()?;
+            }
+        }
+    }
+
+    /// Tells the sources which offsets have been committed.
+    fn tell_sources(&mut self) {
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            let own = self.committing.iter().filter(|position| position.scan == index);
+            let offsets: Vec<_> = own.map(|p| (p.split.clone(), p.next)).collect();
+            if !offsets.is_empty() {
+                source.committed(&offsets);
             }
         }
     }
@@ -399,8 +418,14 @@ impl Engine {
                 cut.held.push_back((worker, event));
                 Ok(())
             }
+            // What comes after the last cut is the next process's.
+            None if self.is_last_cut_begun => Ok(()),
             _ => self.take(worker, event),
         }
+    }
+
+    fn is_last_cut_made(&self) -> bool {
+        self.is_last_cut_begun && self.cut.is_none()
     }
 
     fn take(&mut self, worker: usize, event: Event) -> Result<(), EngineError> {
@@ -424,7 +449,10 @@ impl Engine {
         let passed = self.options.clock.now_ms() - self.last_cut_ms;
         let is_over =
             |interval: Option<Duration>| interval.is_some_and(|i| passed >= millis(i));
-        let results = is_over(checkpoints.results_interval) && self.outputs.have_rows();
+        // The first rows are what someone is waiting for.
+        let is_first = !self.has_cut && checkpoints.interval.is_some();
+        let results =
+            (is_first || is_over(checkpoints.results_interval)) && self.outputs.have_rows();
         // Where nothing is kept only rows are worth a cut.
         let regular = is_over(checkpoints.interval)
             && (checkpoints.state.is_some() || self.outputs.have_rows());
@@ -466,6 +494,7 @@ impl Engine {
     fn finish_cut(&mut self) -> Result<(), EngineError> {
         let cut = self.cut.take().expect("it is there");
         self.last_cut_ms = self.options.clock.now_ms();
+        self.has_cut = true;
         let mut pieces = cut.pieces;
         let mut state = JobState::default();
         if let Some(epoch) = self.commits.epoch() {
@@ -483,10 +512,9 @@ impl Engine {
             state = self.job_state(&cut.positions, &cut.counters);
         }
         let files = self.outputs.cut(&self.commits.label())?;
+        self.committing = cut.positions;
         self.commits.begin(Commit { state, pieces, files })?;
-        // What comes after the last cut is the next process's.
-        let held = if self.ending.is_some() { VecDeque::new() } else { cut.held };
-        held.into_iter().try_for_each(|(worker, event)| self.take(worker, event))
+        cut.held.into_iter().try_for_each(|told| self.hear(told))
     }
 
     fn job_state(&self, positions: &[Position], of_workers: &Counters) -> JobState {
@@ -765,13 +793,19 @@ fn spawn(
     }
 }
 
-fn open_request(job: &Job, index: usize, resumed: Option<&Resumed>) -> OpenRequest {
+fn open_request(
+    job: &Job,
+    index: usize,
+    resumed: Option<&Resumed>,
+    options: &RunOptions,
+) -> OpenRequest {
     let scan = &job.scans[index];
     let headers = scan.columns.contains(&ScanColumn::Metadata(MetadataKey::Headers));
     OpenRequest {
         parts: MessageParts { keys: scan.key.is_some(), headers },
         projection: scan.row_projection.clone(),
         resume: resumed.map(|resumed| resumed.offsets(index)),
+        on_data_loss: options.on_data_loss,
     }
 }
 

@@ -57,6 +57,30 @@ pub struct OpenRequest {
     /// Where an earlier process of the job had come to. A split that is not among them is new, and read
     /// from its beginning. `None`: the job has never run.
     pub resume: Option<BTreeMap<SplitId, Resume>>,
+    pub on_data_loss: OnDataLoss,
+}
+
+/// What is done when the log no longer holds the next message to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDataLoss {
+    /// The job stops and says what is lost.
+    #[default]
+    Stop,
+    /// It goes on at the first message that is there.
+    Earliest,
+    /// It goes on at the log's end.
+    Latest,
+}
+
+impl OnDataLoss {
+    /// Where to go on in a log of these ends; `None`: nowhere.
+    pub fn next(self, low: i64, high: i64) -> Option<i64> {
+        match self {
+            OnDataLoss::Stop => None,
+            OnDataLoss::Earliest => Some(low),
+            OnDataLoss::Latest => Some(high),
+        }
+    }
 }
 
 /// The offset to go on at, and where the split ends.
@@ -82,6 +106,10 @@ pub trait OpenSource: Send {
 
     /// How often to ask again; `None`: never.
     fn discovery_interval(&self) -> Option<Duration>;
+
+    /// Told of the offsets that a commit has reached, for those who watch from
+    /// outside. Nothing depends on it.
+    fn committed(&mut self, _offsets: &[(SplitId, i64)]) {}
 
     /// A reader for one worker's splits, which may be none at first.
     fn reader(&mut self, splits: Vec<Split>) -> Result<Box<dyn SplitReader>, SourceError>;
@@ -143,7 +171,8 @@ pub enum SourceError {
     Unreachable { brokers: String, seconds: u64, reason: String },
     #[error(
         "offset {offset} of `{topic}` partition {partition} is not in the log, \
-         which holds {low} to {high}"
+         which holds {low} to {high}: messages were deleted before they were read, or the \
+         topic was made anew (`turnstile.on-data-loss` = earliest or latest goes on)"
     )]
     OffsetLost { topic: String, partition: i32, offset: i64, low: i64, high: i64 },
     #[error("the brokers at {brokers} do not let us in: {reason}")]

@@ -198,3 +198,51 @@ fn the_demo_lands_parquet() {
     let partition = folder.path().join("lake/demo-1/turnstile_5min/DATE=09-23-23");
     assert!(!files(&partition).is_empty(), "{said}");
 }
+
+/// Runs the job until it has read so many rows, and stops it.
+fn run_until(file: &Path, state: &Path, envs: &[(&str, &str)], rows: &str) -> String {
+    let mut command = turnstile();
+    command.env("TURNSTILE_STATE_PATH", state).envs(envs.iter().copied());
+    let mut child = command.arg("run").arg(file).stderr(Stdio::piped()).spawn().unwrap();
+    let lake = file.parent().unwrap().join("lake");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let before = files(&lake).len();
+    while files(&lake).len() == before {
+        assert!(Instant::now() < deadline, "no file within 30 s");
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = std::process::Command::new("kill").arg(child.id().to_string()).status();
+    let output = child.wait_with_output().unwrap();
+    let said = text(&output);
+    assert!(said.contains(rows), "{said}");
+    said
+}
+
+/// What was deleted before it was read is not passed over in silence.
+#[test]
+fn lost_messages_stop_the_job_unless_it_is_told_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let broker = EmbeddedBroker::start().unwrap();
+    broker.create_topic("t", 1).unwrap();
+    broker.append("t", 0, &[record("a,1"), record("b,2")]).unwrap();
+    let options = ",'properties.group.id'='lag-tools'";
+    let file = query(folder.path(), &broker.address(), options);
+    run_until(&file, &state, &[], "2 rows in");
+    assert_eq!(broker.committed_offset("lag-tools", "t", 0), Some(2));
+    broker.append("t", 0, &[record("c,3"), record("d,4"), record("e,5")]).unwrap();
+    broker.truncate("t", 0, 4).unwrap();
+    let mut command = turnstile();
+    let output =
+        command.env("TURNSTILE_STATE_PATH", &state).arg("run").arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    let said = text(&output);
+    assert!(
+        said.contains("offset 2 of `t` partition 0 is not in the log, which holds 4 to 5"),
+        "{said}"
+    );
+    run_until(&file, &state, &[("TURNSTILE_ON_DATA_LOSS", "earliest")], "3 rows in");
+}

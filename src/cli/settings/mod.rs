@@ -20,6 +20,7 @@ use super::logging;
 use crate::diagnostics::{Diagnostic, SourceFile, Span};
 use crate::options::parse_duration;
 use crate::planning;
+use crate::sources::OnDataLoss;
 use crate::store::parse_location;
 
 /// A key that changes something.
@@ -46,6 +47,8 @@ const WORKERS: &str = "turnstile.workers";
 pub const STATE_PATH: &str = "turnstile.state.path";
 /// What a job's state is found by.
 pub const JOB_NAME: &str = "turnstile.job.name";
+
+const ON_DATA_LOSS: &str = "turnstile.on-data-loss";
 
 const MAX_BATCH_SIZE: usize = 1_000_000;
 const MAX_WORKERS: usize = 1024;
@@ -109,8 +112,22 @@ const KEYS: &[Key] = &[
         expected: "a folder: a local path, file:// or s3://",
         fits: |v| parse_location(v).is_ok(),
     },
+    Key {
+        name: ON_DATA_LOSS,
+        expected: "stop, earliest or latest",
+        fits: |v| on_data_loss(v).is_some(),
+    },
     Key { name: JOB_NAME, expected: "a name", fits: |v| !v.trim().is_empty() },
 ];
+
+fn on_data_loss(value: &str) -> Option<OnDataLoss> {
+    match value.trim().to_lowercase().as_str() {
+        "stop" => Some(OnDataLoss::Stop),
+        "earliest" => Some(OnDataLoss::Earliest),
+        "latest" => Some(OnDataLoss::Latest),
+        _ => None,
+    }
+}
 
 fn known(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| match key.is_family() {
@@ -258,6 +275,7 @@ pub struct RunSettings {
     pub workers: usize,
     pub batch_size: usize,
     pub checkpoint_interval: Duration,
+    pub on_data_loss: OnDataLoss,
 }
 
 impl RunSettings {
@@ -268,6 +286,10 @@ impl RunSettings {
         Self {
             workers: number(WORKERS).unwrap_or(cores),
             batch_size: number(BATCH_SIZE).unwrap_or(8192),
+            on_data_loss: values
+                .get(ON_DATA_LOSS)
+                .and_then(|v| on_data_loss(v))
+                .unwrap_or_default(),
             checkpoint_interval: values
                 .get(CHECKPOINT_INTERVAL)
                 .and_then(|v| parse_duration(v))

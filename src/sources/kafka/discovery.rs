@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::{Offset, TopicPartitionList};
@@ -24,7 +24,7 @@ use super::topics::{Topics, near};
 use crate::formats::MessageParts;
 use crate::kafka_client::is_denial;
 use crate::sources::{
-    OpenRequest, OpenSource, Resume, SourceError, Split, SplitId, SplitReader,
+    OnDataLoss, OpenRequest, OpenSource, Resume, SourceError, Split, SplitId, SplitReader,
 };
 
 /// How long a question waits before it is asked again, at first and at most:
@@ -42,6 +42,9 @@ pub struct OpenKafka {
     parts: MessageParts,
     client: Client,
     resume: Option<BTreeMap<SplitId, Resume>>,
+    on_data_loss: OnDataLoss,
+    /// Made with the first commit; `None` where the table names no group.
+    group: Option<Client>,
     /// `None` before the first look.
     known: Option<BTreeSet<SplitId>>,
 }
@@ -51,7 +54,9 @@ impl OpenKafka {
     pub fn connect(source: KafkaSource, request: &OpenRequest) -> Result<Self, SourceError> {
         let client = source.client()?;
         let (parts, resume) = (request.parts, request.resume.clone());
-        let open = Self { source, parts, client, resume, known: None };
+        let on_data_loss = request.on_data_loss;
+        let open =
+            Self { source, parts, client, resume, on_data_loss, group: None, known: None };
         let asker = open.asker(open.source.patience.answer);
         asker.ask(|within| open.client.fetch_metadata(open.source.topics.single(), within))?;
         Ok(open)
@@ -211,17 +216,21 @@ impl OpenKafka {
             let (low, high) =
                 asker.ask(|within| self.client.fetch_watermarks(topic, partition, within))?;
             let id = SplitId { topic: Arc::clone(topic), partition };
-            let (start, stop) = resume.get(&id).copied().unwrap_or((low, None));
+            let (mut start, stop) = resume.get(&id).copied().unwrap_or((low, None));
             let ended = stop.is_some_and(|stop| start >= stop);
             if !ended && !(low..=high).contains(&start) {
-                let topic = topic.to_string();
-                return Err(SourceError::OffsetLost {
-                    topic,
-                    partition,
-                    offset: start,
-                    low,
-                    high,
-                });
+                let (topic, offset) = (topic.to_string(), start);
+                let Some(next) = self.on_data_loss.next(low, high) else {
+                    return Err(SourceError::OffsetLost {
+                        topic,
+                        partition,
+                        offset,
+                        low,
+                        high,
+                    });
+                };
+                tracing::warn!(topic, partition, offset, low, high, next, "messages are lost");
+                start = next;
             }
             splits.push(Split { id, start, stop });
         }
@@ -318,12 +327,34 @@ impl OpenSource for OpenKafka {
         self.source.discovery_interval
     }
 
+    fn committed(&mut self, offsets: &[(SplitId, i64)]) {
+        let Some(group) = self.source.properties.group_id() else { return };
+        if self.group.is_none() {
+            self.group = self
+                .source
+                .group_client(group)
+                .inspect_err(|error| tracing::warn!(%error, "no offsets are committed"))
+                .ok();
+        }
+        let Some(client) = &self.group else { return };
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (id, next) in offsets {
+            list.add_partition_offset(&id.topic, id.partition, Offset::Offset(*next))
+                .expect("no offset is negative");
+        }
+        if let Err(error) = client.commit(&list, CommitMode::Async) {
+            tracing::warn!(%error, "offsets were not committed to the group");
+        }
+        serve_events(client);
+    }
+
     fn reader(&mut self, splits: Vec<Split>) -> Result<Box<dyn SplitReader>, SourceError> {
         let mut reader = KafkaReader::new(
             self.source.client()?,
             self.parts,
             self.source.properties.bootstrap_servers(),
             self.source.patience,
+            self.on_data_loss,
         );
         reader.add(splits)?;
         Ok(Box::new(reader))

@@ -20,7 +20,7 @@ use super::batch_queue::{BatchQueue, Taken};
 use super::context::{Client, Context, serve_events};
 use crate::formats::{MessageParts, MessagesBuilder};
 use crate::kafka_client::is_denial;
-use crate::sources::{Data, Polled, SourceError, Split, SplitId, SplitReader};
+use crate::sources::{Data, OnDataLoss, Polled, SourceError, Split, SplitId, SplitReader};
 
 /// The most bytes of one poll, give or take one call's messages.
 const MOST_BYTES: usize = 64 << 20;
@@ -32,6 +32,7 @@ pub struct KafkaReader {
     sorter: Sorter,
     brokers: String,
     patience: Patience,
+    on_data_loss: OnDataLoss,
     /// Ended, and not told yet.
     finished: Vec<SplitId>,
 }
@@ -69,7 +70,13 @@ struct Failure {
 }
 
 impl KafkaReader {
-    pub fn new(client: Client, parts: MessageParts, brokers: &str, patience: Patience) -> Self {
+    pub fn new(
+        client: Client,
+        parts: MessageParts,
+        brokers: &str,
+        patience: Patience,
+        on_data_loss: OnDataLoss,
+    ) -> Self {
         Self {
             queue: BatchQueue::new(client),
             sorter: Sorter {
@@ -83,6 +90,7 @@ impl KafkaReader {
             },
             brokers: brokers.to_owned(),
             patience,
+            on_data_loss,
             finished: Vec::new(),
         }
     }
@@ -160,6 +168,23 @@ impl KafkaReader {
         }
     }
 
+    /// Goes on behind what is lost, if it is told to.
+    fn pass_over(&mut self, failure: Failure) -> Result<(), SourceError> {
+        let at = failure.split;
+        let error = self.explain(failure);
+        let (SourceError::OffsetLost { offset, low, high, .. }, Some(at)) = (&error, at) else {
+            return Err(error);
+        };
+        let Some(next) = self.on_data_loss.next(*low, *high) else { return Err(error) };
+        let split = &mut self.sorter.splits[at];
+        let (topic, partition) = (Arc::clone(&split.id.topic), split.id.partition);
+        tracing::warn!(%topic, partition, offset, low, high, next, "messages are lost");
+        split.next = next;
+        self.queue.stop(&topic, partition);
+        let started = self.queue.start(&topic, partition, next);
+        started.map_err(|reason| self.read_error(&topic, reason))
+    }
+
     /// Stops fetching what has ended.
     fn settle(&mut self) {
         for at in self.sorter.ended.drain(..) {
@@ -207,7 +232,7 @@ impl SplitReader for KafkaReader {
         }
         serve_events(self.queue.client());
         if let Some(failure) = self.sorter.failure.take() {
-            return Err(self.explain(failure));
+            self.pass_over(failure)?;
         }
         self.check_connections(messages)?;
         self.settle();
