@@ -18,6 +18,7 @@ export BROKERS=127.0.0.1:$KAFKA_PORT
 tests/kafka.sh up "$KAFKA_PORT"
 trap 'tests/kafka.sh down' EXIT
 WORK=$(mktemp -d)
+export TURNSTILE_STATE_PATH=$WORK/state
 
 measure() { # NAME EVENTS COMMAND...
   local name=$1 events=$2; shift 2
@@ -27,7 +28,7 @@ measure() { # NAME EVENTS COMMAND...
   { time "$@" >"$WORK/log" 2>&1; } 2>"$WORK/time" || { cat "$WORK/log"; exit 1; }
   end=$(date +%s.%N)
   awk -v name="$name" -v events="$events" -v wall="$(echo "$end $start" | awk '{print $1-$2}')" \
-    '{cpu=$1+$2; printf "%-22s %6.2f s wall %7.3f M/s %7.2f CPU-s %7.3f M events per CPU-s\n",
+    '{cpu=$1+$2; printf "%-26s %6.2f s wall %7.3f M/s %7.2f CPU-s %7.3f M events per CPU-s\n",
       name, wall, events/wall/1e6, cpu, events/cpu/1e6}' "$WORK/time"
 }
 
@@ -40,9 +41,14 @@ tests/kafka.sh topic "$readings" 4 >/dev/null
   touch "$KAFKA_ROOT/data/$readings.full"
 }
 measure "drain bids" "${BIDS}000000" "$TARGET/examples/drain" "$BROKERS" "$bids"
-for query in q-tumble q-filter; do
-  OUT_DIR=$WORK/$query
-  TOPIC=$bids OUT=$OUT_DIR measure "$query" "${BIDS}000000" "$TARGET/turnstile" run "benches/sql/$query.sql"
+for query in q-tumble q-filter q-hop; do
+  TOPIC=$bids OUT=$WORK/$query measure "$query" "${BIDS}000000" "$TARGET/turnstile" run "benches/sql/$query.sql"
+done
+# What saving progress costs: never until the end, and each second.
+for interval in 1h 1s; do
+  TOPIC=$bids OUT=$WORK/saved-$interval TURNSTILE_JOB_NAME=saved-$interval \
+    TURNSTILE_EXECUTION_CHECKPOINTING_INTERVAL=$interval \
+    measure "q-tumble, saved each $interval" "${BIDS}000000" "$TARGET/turnstile" run benches/sql/q-tumble.sql
 done
 measure "drain readings" "${READINGS}000000" "$TARGET/examples/drain" "$BROKERS" "$readings"
 TOPIC=$readings OUT=$WORK/q-turnstile measure "q-turnstile" "${READINGS}000000" \
