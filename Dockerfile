@@ -9,10 +9,11 @@ FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 10001 turnstile \
-    && mkdir /lake && chown turnstile /lake
+    && mkdir /lake /state && chown turnstile /lake /state
 COPY --from=build /turnstile /usr/local/bin/turnstile
 COPY queries /queries
 USER turnstile
-VOLUME /lake
+ENV TURNSTILE_STATE_PATH=/state
+VOLUME /lake /state
 ENTRYPOINT ["turnstile"]
 CMD ["--help"]

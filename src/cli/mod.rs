@@ -11,6 +11,7 @@ mod logging;
 mod preview;
 mod produce;
 mod progress;
+mod replay;
 mod run;
 mod screen;
 mod script;
@@ -51,6 +52,7 @@ enum Command {
     State(state::command::Command),
     #[command(subcommand)]
     Produce(produce::Command),
+    Replay(replay::Args),
 }
 
 impl Command {
@@ -64,6 +66,7 @@ impl Command {
             Command::Preview(args) => preview::execute(args),
             Command::State(command) => state::command::execute(command),
             Command::Produce(command) => produce::execute(command),
+            Command::Replay(args) => replay::execute(args),
         }
     }
 }

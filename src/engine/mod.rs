@@ -802,7 +802,10 @@ fn open_request(
     let scan = &job.scans[index];
     let headers = scan.columns.contains(&ScanColumn::Metadata(MetadataKey::Headers));
     OpenRequest {
-        parts: MessageParts { keys: scan.key.is_some(), headers },
+        parts: MessageParts {
+            keys: scan.key.is_some() || job.dead_letters.is_some(),
+            headers: headers || job.dead_letters.is_some(),
+        },
         projection: scan.row_projection.clone(),
         resume: resumed.map(|resumed| resumed.offsets(index)),
         on_data_loss: options.on_data_loss,

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryViewBuilder, Int32Array, Int64Array, MapBuilder,
-    MapFieldNames, RecordBatch, StringViewArray, StringViewBuilder, TimestampMillisecondArray,
+    Array, ArrayRef, AsArray, BinaryViewArray, BinaryViewBuilder, Int32Array, Int64Array,
+    MapBuilder, MapFieldNames, RecordBatch, StringViewArray, StringViewBuilder,
+    TimestampMillisecondArray,
 };
 use arrow::compute::{cast, filter_record_batch, is_not_null};
-use arrow::datatypes::{DataType, TimeUnit, TimestampMillisecondType};
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMillisecondType};
 
 use super::error::EngineError;
 use super::ops::{batch, evaluate};
@@ -39,6 +40,8 @@ pub struct Scanned {
     pub errors: u64,
     /// Messages or rows taken in.
     pub taken: u64,
+    /// What could not be read, for the job's table of dead letters.
+    pub dead: Option<RecordBatch>,
 }
 
 impl Scanner {
@@ -65,19 +68,30 @@ impl Scanner {
     }
 
     pub fn scan(&mut self, split: &SplitId, data: Data) -> Result<Scanned, EngineError> {
-        let (batch, origin, errors, taken) = match data {
+        let mut unread = Vec::new();
+        let (batch, origin, taken) = match data {
             Data::Rows(rows) => {
                 let taken = rows.num_rows() as u64;
-                (self.own_rows(&rows)?, None, 0, taken)
+                (self.own_rows(&rows)?, None, taken)
             }
             Data::Messages(messages) => {
                 let taken = messages.len() as u64;
-                let (batch, rows, errors) = self.decode(&messages)?;
-                (batch, Some((messages, rows)), errors, taken)
+                let (batch, rows) = self.decode(&messages, &mut unread)?;
+                (batch, Some((messages, rows)), taken)
             }
         };
-        let (rows, watermark, dropped) = self.judge(split, batch, origin.as_ref())?;
-        Ok(Scanned { rows, watermark, errors: errors + dropped, taken })
+        let (rows, watermark, dropped) =
+            self.judge(split, batch, origin.as_ref(), &mut unread)?;
+        let errors = unread.len() as u64 + dropped;
+        let dead = match &origin {
+            Some((messages, _)) if self.job.dead_letters.is_some() && !unread.is_empty() => {
+                let output = &self.job.outputs[self.job.dead_letters.expect("just seen")];
+                let table = &self.plan().table;
+                Some(dead_letters(table, messages, &unread, &output.schema)?)
+            }
+            _ => None,
+        };
+        Ok(Scanned { rows, watermark, errors, taken, dead })
     }
 
     fn own_rows(&self, rows: &RecordBatch) -> Result<RecordBatch, EngineError> {
@@ -89,18 +103,21 @@ impl Scanner {
         batch(&self.plan().schema, columns, rows.num_rows())
     }
 
-    /// The rows, the message of each, and how many messages were left out.
+    /// The rows, and the message of each; what cannot be read goes to `unread`.
     fn decode(
         &mut self,
         messages: &Messages,
-    ) -> Result<(RecordBatch, Vec<u32>, u64), EngineError> {
+        unread: &mut Vec<DecodeError>,
+    ) -> Result<(RecordBatch, Vec<u32>), EngineError> {
         let value = self.value.as_mut().expect("a source of messages has a format");
         let mut value = value.decode(messages);
-        let mut left_out = self.tolerate(&value.errors, &self.plan().value, messages)?;
+        unread.append(&mut value.errors);
+        self.tolerate(unread, &self.plan().value, messages)?;
         let mut keys = None;
         if let Some(decoder) = &mut self.key {
             let mut key = decoder.decode(&keys_as_payloads(messages));
-            left_out += self.tolerate(&key.errors, &self.plan().key, messages)?;
+            self.tolerate(&key.errors, &self.plan().key, messages)?;
+            unread.append(&mut key.errors);
             (value, key) = in_both(value, key)?;
             keys = Some(key);
         }
@@ -119,17 +136,18 @@ impl Scanner {
             },
         );
         let columns = columns.collect::<Result<Vec<_>, EngineError>>()?;
-        Ok((batch(&self.plan().schema, columns, rows)?, value.rows, left_out))
+        Ok((batch(&self.plan().schema, columns, rows)?, value.rows))
     }
 
-    /// Counts what could not be decoded, or stops the job.
+    /// Stops the job for what could not be decoded, unless it is to go on.
     fn tolerate(
         &self,
         errors: &[DecodeError],
         format: &Option<ScanFormat>,
         messages: &Messages,
-    ) -> Result<u64, EngineError> {
-        let strict = format.as_ref().is_some_and(|f| f.format.on_error() == OnError::Fail);
+    ) -> Result<(), EngineError> {
+        let strict = format.as_ref().is_some_and(|f| f.format.on_error() == OnError::Fail)
+            && self.job.dead_letters.is_none();
         match errors.first() {
             Some(first) if strict => Err(EngineError::Decode {
                 table: self.plan().table.clone(),
@@ -138,17 +156,19 @@ impl Scanner {
                 offset: messages.offsets[first.message as usize],
                 reason: first.reason.clone(),
             }),
-            _ => Ok(errors.len() as u64),
+            _ => Ok(()),
         }
     }
 
     /// Moves the split's watermark and notes what each row is judged by. Gives
-    /// the watermark, and how many rows were dropped for want of an event time.
+    /// the watermark, and how many rows that are no messages were dropped for
+    /// want of an event time; those of messages go to `unread`.
     fn judge(
         &mut self,
         split: &SplitId,
         mut batch: RecordBatch,
         origin: Option<&(Messages, Vec<u32>)>,
+        unread: &mut Vec<DecodeError>,
     ) -> Result<(Rows, i64, u64), EngineError> {
         let job = Arc::clone(&self.job);
         let plan = &job.scans[self.scan];
@@ -158,11 +178,21 @@ impl Scanner {
         let event_time = evaluate(&watermark.event_time, &batch)?;
         let mut dropped = 0;
         if let Some(row) = first_null(&event_time) {
-            if watermark.null_handling == NullEventTime::Fail {
+            let strict = watermark.null_handling == NullEventTime::Fail;
+            if strict && self.job.dead_letters.is_none() {
                 return Err(null_event_time(plan, row, origin));
             }
             let timed = is_not_null(&event_time)?;
-            dropped = timed.false_count() as u64;
+            match origin {
+                None => dropped = timed.false_count() as u64,
+                Some((_, messages)) => {
+                    let untimed = (0..timed.len()).filter(|row| !timed.value(*row));
+                    unread.extend(untimed.map(|row| DecodeError {
+                        message: messages[row],
+                        reason: format!("the event time `{}` is NULL", watermark.column),
+                    }));
+                }
+            }
             batch = filter_record_batch(&batch, &timed)?;
         }
         let values = evaluate(&watermark.expr, &batch)?;
@@ -178,6 +208,36 @@ impl Scanner {
         };
         Ok((rows, *running, dropped))
     }
+}
+
+/// What could not be read, as rows of the table of dead letters.
+fn dead_letters(
+    table: &str,
+    messages: &Messages,
+    unread: &[DecodeError],
+    schema: &SchemaRef,
+) -> Result<RecordBatch, EngineError> {
+    let rows: Vec<u32> = unread.iter().map(|error| error.message).collect();
+    let keys = rows.iter().map(|row| messages.key(*row as usize));
+    let payloads = rows.iter().map(|row| messages.payload(*row as usize));
+    let text = |text: &str| -> ArrayRef {
+        Arc::new(StringViewArray::from_iter_values(rows.iter().map(|_| text)))
+    };
+    let reasons = unread.iter().map(|error| error.reason.as_str());
+    let columns = vec![
+        text(table),
+        text(&messages.topic),
+        metadata(MetadataKey::Partition, messages, &rows),
+        metadata(MetadataKey::Offset, messages, &rows),
+        metadata(MetadataKey::Timestamp, messages, &rows),
+        Arc::new(keys.collect::<BinaryViewArray>()),
+        Arc::new(payloads.collect::<BinaryViewArray>()),
+        headers(messages, &rows),
+        Arc::new(StringViewArray::from_iter_values(reasons)),
+    ];
+    let typed = columns.iter().zip(schema.fields());
+    let typed = typed.map(|(column, field)| cast(column, field.data_type()));
+    batch(schema, typed.collect::<Result<_, _>>()?, rows.len())
 }
 
 fn first_null(array: &ArrayRef) -> Option<usize> {

@@ -267,6 +267,9 @@ impl Worker {
         self.counters.rows_in += scanned.taken;
         self.counters.undecodable += scanned.errors;
         let job = Arc::clone(&self.job);
+        if let (Some(dead), Some(output)) = (scanned.dead, job.dead_letters) {
+            self.tell(Event::Rows { output, rows: Rows::unjudged(dead) });
+        }
         let reads = |branch: &&Branch| branch.input == Input::Scan(scan);
         for branch in job.branches.iter().filter(reads) {
             let rows = apply(&branch.ops, scanned.rows.clone())?;

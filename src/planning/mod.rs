@@ -10,6 +10,7 @@ pub mod catalog;
 mod closed_plan;
 mod coercion;
 mod context;
+pub mod dead_letters;
 mod errors;
 mod event_time;
 pub mod explain;
@@ -498,6 +499,14 @@ impl<'a> Planner<'a> {
         for scan in &mut job.scans {
             // Zero turns it off, in either place.
             scan.idle_timeout = scan.idle_timeout.or(idle_timeout).filter(|t| !t.is_zero());
+        }
+        if let Some(path) = self.settings.get(dead_letters::DEAD_LETTERS)
+            && !job.outputs.is_empty()
+        {
+            let zone = self.time_zone();
+            let output = dead_letters::output(path, &zone, self.connectors.as_ref())?;
+            job.dead_letters = Some(job.outputs.len());
+            job.outputs.push(output);
         }
         Ok(job)
     }

@@ -35,6 +35,9 @@ pub struct Job {
     /// In such an order that a stage's inputs come before it.
     pub stages: Vec<Stage>,
     pub outputs: Vec<Output>,
+    /// The output for messages that cannot be read; `None`: they stop the job,
+    /// or are left out, as their format says.
+    pub dead_letters: Option<usize>,
     /// The session's time zone, `table.local-time-zone`.
     pub time_zone: String,
 }

@@ -246,3 +246,58 @@ fn lost_messages_stop_the_job_unless_it_is_told_to_go_on() {
     );
     run_until(&file, &state, &[("TURNSTILE_ON_DATA_LOSS", "earliest")], "3 rows in");
 }
+
+/// What cannot be read goes to a table of its own, each message once, and can be
+/// sent back.
+#[test]
+fn dead_letters_are_kept_and_sent_back() {
+    let Some(python) = super::support::python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let broker = EmbeddedBroker::start().unwrap();
+    broker.create_topic("t", 2).unwrap();
+    let header = |key: &str, value: Option<&[u8]>| (key.to_owned(), value.map(<[u8]>::to_vec));
+    let broken = Record {
+        value: Some(b"b,no number".to_vec()),
+        key: Some(vec![0, 255]),
+        headers: vec![header("trace", Some(b"7")), header("none", None)],
+        timestamp_ms: 1_700_000_000_123,
+    };
+    broker.append("t", 0, &[record("a,1"), broken, record("c,3")]).unwrap();
+    broker.append("t", 1, &[record("too,many,columns")]).unwrap();
+    // Without the table's leave to leave them out.
+    let file = query(folder.path(), &broker.address(), BOUNDED);
+    let dead = folder.path().join("dead");
+    let run = |job: &str| {
+        let mut command = turnstile();
+        command.env("TURNSTILE_DEAD_LETTERS_PATH", &dead).env("TURNSTILE_JOB_NAME", job);
+        let output = command.arg("run").arg(&file).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    };
+    assert!(run("first").contains("2 not decoded"));
+    let program = "import duckdb, sys\n\
+        for row in duckdb.execute('''select \"table\", topic, partition, \"offset\", \
+        epoch_ms(timestamp), key, payload, headers, error from read_parquet(?) order by partition''', \
+        [sys.argv[1] + '/*.parquet']).fetchall(): print(row)";
+    let read =
+        std::process::Command::new(python).args(["-c", program]).arg(&dead).output().unwrap();
+    let said = text(&read);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(
+        lines[0].starts_with(
+            "('t', 't', 0, 1, 1700000000123, b'\\x00\\xff', b'b,no number', \
+             {'trace': b'7', 'none': None}, "
+        ),
+        "{said}"
+    );
+    assert!(lines[1].contains("b'too,many,columns', {}, "), "{said}");
+    let mut command = turnstile();
+    command.arg("replay").arg(&dead).args(["--bootstrap-servers", &broker.address()]);
+    broker.create_topic("mended", 1).unwrap();
+    let output = command.args(["--topic", "mended", "--delete"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("2 messages of"), "{}", text(&output));
+    assert_eq!(broker.end_offset("mended", 0).unwrap(), 2);
+    assert_eq!(files(&dead).len(), 0);
+}

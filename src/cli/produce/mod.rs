@@ -38,16 +38,23 @@ pub fn property(key: &str, value: &str) -> (Spanned<String>, Spanned<String>) {
     (Spanned::new(key.to_owned(), nowhere), Spanned::new(value.to_owned(), nowhere))
 }
 
-/// Which cluster and topic.
+/// Which cluster.
 #[derive(Debug, clap::Args)]
-pub struct Target {
+pub struct Cluster {
     /// Client properties by their Java names, such as `bootstrap.servers`,
     /// `security.protocol`, `sasl.mechanism`, `sasl.username`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
     /// In place of the file's `bootstrap.servers`.
     #[arg(long, value_name = "HOST:PORT,…")]
     bootstrap_servers: Option<String>,
+}
+
+/// Which cluster and topic.
+#[derive(Debug, clap::Args)]
+pub struct Target {
+    #[command(flatten)]
+    cluster: Cluster,
     /// The topic; made with this many partitions if it is not there.
     #[arg(long, default_value = "turnstile")]
     topic: String,
@@ -57,8 +64,8 @@ pub struct Target {
     partitions: i32,
 }
 
-impl Target {
-    fn properties(&self) -> Result<ClientProperties, CliError> {
+impl Cluster {
+    pub fn properties(&self) -> Result<ClientProperties, CliError> {
         let file = match &self.config {
             None => SourceFile { name: "".into(), text: "".into() },
             Some(file) => {
@@ -78,7 +85,9 @@ impl Target {
         }
         ClientProperties::from_pairs(pairs, "", Span::default()).map_err(wrong)
     }
+}
 
+impl Target {
     /// Connects, has `produce` send messages, of which there will be `expected`,
     /// and waits until they are delivered. What `produce` returns is said behind
     /// the summary.
@@ -88,7 +97,8 @@ impl Target {
         stop: &StopSignal,
         produce: impl FnOnce(&Sender) -> Result<String, CliError>,
     ) -> Result<(), CliError> {
-        let sender = Sender::connect(&self.properties()?, &self.topic, self.partitions)?;
+        let sender =
+            Sender::connect(&self.cluster.properties()?, &self.topic, self.partitions)?;
         let started = Instant::now();
         let progress = Progress::watch(sender.watch(expected));
         let produced = produce(&sender);

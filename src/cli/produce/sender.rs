@@ -11,6 +11,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
 };
@@ -127,8 +128,27 @@ impl Sender {
     /// Hands a message over; waits while too many are under way, but not once
     /// `stop` is set.
     pub fn send(&self, key: &[u8], payload: &[u8], stop: &StopSignal) -> Result<(), CliError> {
+        self.send_whole(Some(key), Some(payload), &[], stop)
+    }
+
+    /// The same for a message with all its parts.
+    pub fn send_whole(
+        &self,
+        key: Option<&[u8]>,
+        payload: Option<&[u8]>,
+        headers: &[(String, Option<Vec<u8>>)],
+        stop: &StopSignal,
+    ) -> Result<(), CliError> {
         while !stop.is_set() {
-            let record = BaseRecord::to(&self.topic).key(key).payload(payload);
+            let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic);
+            record.key = key;
+            record.payload = payload;
+            if !headers.is_empty() {
+                let all = OwnedHeaders::new_with_capacity(headers.len());
+                record.headers = Some(headers.iter().fold(all, |all, (key, value)| {
+                    all.insert(Header { key, value: value.as_deref() })
+                }));
+            }
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {

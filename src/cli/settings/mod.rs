@@ -117,6 +117,11 @@ const KEYS: &[Key] = &[
         expected: "stop, earliest or latest",
         fits: |v| on_data_loss(v).is_some(),
     },
+    Key {
+        name: planning::dead_letters::DEAD_LETTERS,
+        expected: "a folder: a local path, file:// or s3://",
+        fits: |v| parse_location(v).is_ok(),
+    },
     Key { name: JOB_NAME, expected: "a name", fits: |v| !v.trim().is_empty() },
 ];
 
