@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::spool::{self, STAGED_SUFFIX};
-use super::{StoreError, StoreFault, WholeFile};
+use super::{StoreError, StoreFault, WholeFile, nameless};
 
 /// Most of writing a small file is waiting for the disk to sync it.
 const MAX_CONCURRENT_FILES: usize = 4;
@@ -194,51 +194,6 @@ fn write_whole(
 fn hidden(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}{STAGED_SUFFIX}"))
-}
-
-/// Files without a name, which Linux has on most file systems.
-#[cfg(target_os = "linux")]
-mod nameless {
-    use std::fs::File;
-    use std::io;
-    use std::os::fd::AsRawFd;
-    use std::path::Path;
-
-    use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open as open_at};
-
-    /// `None` where the file system has none.
-    pub fn open(folder: &Path) -> io::Result<Option<File>> {
-        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-        match open_at(folder, flags, Mode::from_raw_mode(0o666)) {
-            Ok(file) => Ok(Some(file.into())),
-            Err(
-                rustix::io::Errno::OPNOTSUPP
-                | rustix::io::Errno::ISDIR
-                | rustix::io::Errno::INVAL,
-            ) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    pub fn link(file: &File, path: &Path) -> io::Result<()> {
-        let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-        Ok(linkat(CWD, own.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod nameless {
-    use std::fs::File;
-    use std::io;
-    use std::path::Path;
-
-    pub fn open(_: &Path) -> io::Result<Option<File>> {
-        Ok(None)
-    }
-
-    pub fn link(_: &File, _: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
 }
 
 #[cfg(test)]

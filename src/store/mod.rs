@@ -13,6 +13,7 @@
 
 mod local;
 mod location;
+mod nameless;
 mod s3;
 mod spool;
 

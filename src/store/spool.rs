@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::nameless;
+
 /// How much of a file stays in memory before it goes to disk.
 const MAX_MEMORY_BYTES: usize = 1 << 20;
 
@@ -80,13 +82,15 @@ impl Write for Spool {
     }
 }
 
-/// A new file in `folder` that lives as long as it is open.
+/// A new file in `folder` that lives as long as it is open. Where none can be
+/// without a name, it has a hidden one for a moment.
 pub(super) fn nameless_file(folder: &Path) -> io::Result<File> {
+    if let Some(file) = nameless::open(folder)? {
+        return Ok(file);
+    }
     let path = folder.join(format!(".{}{STAGED_SUFFIX}", Uuid::new_v4()));
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
     match std::fs::remove_file(&path) {
-        // Another run took it for one left by a crash, which is as good.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(file),
         Err(error) => Err(error),
         Ok(()) => Ok(file),
     }

@@ -1,7 +1,13 @@
 //! A job that is killed again and again writes what one that is let be writes.
+//!
+//! A long run: `ROUNDS=100 KILL_WITHIN_MS=800 SEED=1 cargo test --release --test it \
+//! a_killed_job -- --nocapture`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -187,6 +193,59 @@ fn filled_broker(rng: &mut StdRng, count: i64) -> EmbeddedBroker {
     broker
 }
 
+/// A reader that looks at a lake all the while: whatever it sees is a whole file
+/// and nothing else.
+struct Watcher {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<usize>,
+}
+
+impl Watcher {
+    fn start(lake: PathBuf) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut seen = BTreeSet::new();
+            while !stopped.load(Ordering::SeqCst) {
+                for table in entries(&lake) {
+                    for file in entries(&table) {
+                        if seen.insert(file.clone()) {
+                            see(&file);
+                        }
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            seen.len()
+        });
+        Self { stop, thread }
+    }
+
+    /// How many files it has seen.
+    fn finish(self) -> usize {
+        self.stop.store(true, Ordering::SeqCst);
+        self.thread.join().expect("every file was whole")
+    }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+/// Parquet begins and ends with its mark.
+fn see(file: &Path) {
+    let name = file.display();
+    // The S3 server puts what is under way aside under names of its own.
+    if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
+        assert!(name.to_string().contains(".sgwtmp"), "{name} is no data");
+        return;
+    }
+    assert!(file.extension().is_some_and(|e| e == "parquet"), "{name} is no data");
+    let bytes = std::fs::read(file).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "{name} is not whole");
+}
+
 /// Kills jobs at random moments until they have finished, and compares.
 fn kill(s3: Option<&S3>, count: i64, rounds: u64, seed: u64) {
     let Some(python) = python() else { return };
@@ -201,11 +260,12 @@ fn kill(s3: Option<&S3>, count: i64, rounds: u64, seed: u64) {
     for round in 0..rounds {
         let name = format!("killed-{round}");
         let killed = Job::new(folder.path(), &name, &broker.address(), s3);
+        let watcher = Watcher::start(killed.folder.join("lake"));
         let mut kills = 0;
         let said = loop {
             let mut command = killed.command(rng.random_range(1..4));
             let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(rng.random_range(50..1500)));
+            std::thread::sleep(Duration::from_millis(rng.random_range(20..kill_within_ms())));
             // SIGKILL: nothing of the process can act on it.
             child.kill().unwrap();
             let output = child.wait_with_output().unwrap();
@@ -216,18 +276,28 @@ fn kill(s3: Option<&S3>, count: i64, rounds: u64, seed: u64) {
             kills += 1;
             assert!(kills < 500, "it comes to no end");
         };
+        let files = watcher.finish();
         for ((table, expected), (_, found)) in expected.iter().zip(killed.rows(&python)) {
             assert!(*expected == found, "round {round}, {kills} kills: `{table}` differs");
         }
         if !said.contains("has finished before") {
             assert_eq!(counted(&said), expected_counts, "round {round}, {kills} kills");
         }
-        eprintln!("round {round}: {kills} kills");
+        eprintln!("round {round}: {kills} kills, {files} files, each whole when it was seen");
     }
 }
 
 fn rounds() -> u64 {
     std::env::var("ROUNDS").map_or(1, |rounds| rounds.parse().unwrap())
+}
+
+/// In each partition.
+fn messages_each(default: i64) -> i64 {
+    std::env::var("MESSAGES").map_or(default, |count| count.parse().unwrap())
+}
+
+fn kill_within_ms() -> u64 {
+    std::env::var("KILL_WITHIN_MS").map_or(1_500, |ms| ms.parse().unwrap())
 }
 
 fn seed() -> u64 {
@@ -236,13 +306,13 @@ fn seed() -> u64 {
 
 #[test]
 fn a_killed_job_writes_each_row_once() {
-    kill(None, 20_000, rounds(), seed());
+    kill(None, messages_each(20_000), rounds(), seed());
 }
 
 #[test]
 fn a_killed_job_writes_each_row_once_in_a_bucket() {
     let Some(s3) = S3::start(BUCKET) else { return };
-    kill(Some(&s3), 10_000, rounds(), seed());
+    kill(Some(&s3), messages_each(10_000), rounds(), seed());
 }
 
 /// A second process of a job takes it over; the first one stops, and between
