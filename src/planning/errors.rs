@@ -4,6 +4,7 @@ use datafusion::common::{DataFusionError, SchemaError, Span as DfSpan};
 use datafusion::sql::sqlparser::ast::Spanned;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span as SqlSpan};
 
+use super::functions;
 use crate::diagnostics::{Diagnostic, Span, closest};
 use crate::sql::ast::Script;
 
@@ -48,6 +49,13 @@ pub fn diagnostic(error: &DataFusionError, script: &Script, fallback: Span) -> D
         Some(told) if !told.message.is_empty() => told.message.clone(),
         _ => plain_message(root),
     };
+    if let Some(name) = message.strip_prefix("Invalid function '") {
+        let name = name.trim_end_matches('\'').to_uppercase();
+        let known = functions::names();
+        let message = format!("unknown function `{name}`");
+        let known = known.iter().map(String::as_str);
+        return Diagnostic::error(message).at(span).did_you_mean(&name, known);
+    }
     let mut diagnostic = Diagnostic::error(message.clone()).at(span);
     if let Some(told) = told {
         for help in

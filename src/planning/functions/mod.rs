@@ -52,6 +52,20 @@ pub fn scalar_functions(session: &Session) -> Vec<Arc<ScalarUDF>> {
     all
 }
 
+/// The names of all functions, in capitals.
+pub fn names() -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    let mut add = |name: &str, aliases: &[String]| {
+        all.push(name.to_uppercase());
+        all.extend(aliases.iter().map(|alias| alias.to_uppercase()));
+    };
+    let session = Session { time_zone: "UTC".to_owned() };
+    scalar_functions(&session).iter().for_each(|f| add(f.name(), f.aliases()));
+    aggregate_functions().iter().for_each(|f| add(f.name(), f.aliases()));
+    window_functions().iter().for_each(|f| add(f.name(), &[]));
+    all
+}
+
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     aggregates::all()
 }

@@ -26,7 +26,7 @@ fn function(
 ) -> Arc<AggregateFunctionExpr> {
     let udaf = super::all()
         .into_iter()
-        .find(|udaf| super::names(udaf).any(|known| known == name))
+        .find(|udaf| udaf.name() == name || udaf.aliases().iter().any(|known| known == name))
         .expect("the function is there");
     let schema = Arc::new(Schema::new(vec![Field::new("v", ty.clone(), true)]));
     let mut arguments: Vec<Arc<dyn PhysicalExpr>> = vec![Arc::new(Column::new("v", 0))];

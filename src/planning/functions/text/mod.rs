@@ -4,6 +4,7 @@ mod build;
 mod coding;
 mod regex;
 mod sha1;
+mod similar;
 mod slice;
 mod url;
 
