@@ -102,13 +102,14 @@ fn nested(cursor: &mut Cursor<'_>, depth: usize) -> Result<ColumnType, Diagnosti
     let base = base(cursor, depth)?;
     let mut ty = nullability(cursor, base);
     for _ in depth..MAX_DEPTH {
-        if !cursor.take_words(&["ARRAY"]) {
+        let collection = if cursor.take_words(&["ARRAY"]) {
+            SqlType::Array(Box::new(ty))
+        } else if cursor.take_words(&["MULTISET"]) {
+            multiset(ty)
+        } else {
             break;
-        }
-        ty = nullability(cursor, SqlType::Array(Box::new(ty)));
-    }
-    if cursor.is_word("MULTISET") {
-        return Err(refused_multiset(cursor.span()));
+        };
+        ty = nullability(cursor, collection);
     }
     Ok(ty)
 }
@@ -171,7 +172,12 @@ fn base(cursor: &mut Cursor<'_>, depth: usize) -> Result<SqlType, Diagnostic> {
             SqlType::Map(Box::new(key), Box::new(value))
         }
         "ROW" => row(cursor, depth)?,
-        "MULTISET" => return Err(refused_multiset(span)),
+        "MULTISET" => {
+            open_angle(cursor)?;
+            let item = nested(cursor, depth + 1)?;
+            close_angle(cursor)?;
+            multiset(item)
+        }
         "RAW" | "STRUCTURED" | "INTERVAL" | "VARIANT" | "DESCRIPTOR" | "BITMAP" => {
             return Err(Diagnostic::error(format!("type {name} is not supported")).at(span));
         }
@@ -188,10 +194,9 @@ fn unknown_type(word: &str, span: Span) -> Diagnostic {
     }
 }
 
-fn refused_multiset(span: Span) -> Diagnostic {
-    Diagnostic::error("type MULTISET is not supported")
-        .at(span)
-        .hint("write MAP<T, INT>, which holds the same")
+/// A MULTISET is a map from value to count, as Flink stores it.
+fn multiset(item: ColumnType) -> SqlType {
+    SqlType::Map(Box::new(item), Box::new(SqlType::Int.not_null()))
 }
 
 /// `(n)`; Flink takes the longest where a varying type leaves it out, else 1.

@@ -153,7 +153,6 @@ fn what_flink_has_and_we_do_not_run_is_refused_by_name() {
         ("INSERT OVERWRITE t SELECT 1", "INSERT OVERWRITE is not supported"),
         ("INSERT INTO t PARTITION (a = 1) SELECT 1", "a static PARTITION (…) is not supported"),
         ("CREATE TABLE t AS SELECT 1", "CREATE TABLE … AS is not supported"),
-        ("CREATE TABLE t (a MULTISET<INT>)", "type MULTISET is not supported"),
         (
             "CREATE TABLE t (a TIMESTAMP WITH TIME ZONE)",
             "TIMESTAMP WITH TIME ZONE is not supported",

@@ -9,6 +9,7 @@
 
 mod arguments;
 mod average;
+mod collect;
 mod decimals;
 mod distinct;
 mod first_last;
@@ -27,6 +28,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::AggregateUDF;
 
 use average::Average;
+use collect::Collect;
 use first_last::{End, EndValue};
 use listagg::ListAgg;
 use moments::Spread;
@@ -51,6 +53,7 @@ fn flink() -> Vec<Arc<AggregateUDF>> {
         Arc::new(AggregateUDF::new_from_impl(EndValue::new(End::First))),
         Arc::new(AggregateUDF::new_from_impl(EndValue::new(End::Last))),
         Arc::new(AggregateUDF::new_from_impl(ListAgg::new())),
+        Arc::new(AggregateUDF::new_from_impl(Collect::new())),
         variance(Variance::new("var_pop", Spread::VarPop)),
         variance(Variance::new("var_samp", Spread::VarSamp).also("variance")),
         variance(Variance::new("stddev_pop", Spread::StddevPop)),

@@ -1,0 +1,7 @@
+CREATE TABLE o (
+  k STRING, s STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND
+) WITH ('connector'='kafka','topic'='o','properties.bootstrap.servers'='localhost:9092','scan.startup.mode'='earliest-offset','scan.bounded.mode'='latest-offset','format'='json');
+CREATE TABLE res (k STRING, window_end TIMESTAMP(3), c MULTISET<STRING>, o STRING MULTISET)
+WITH ('connector'='filesystem','path'='out/res','format'='parquet');
+INSERT INTO res SELECT k, window_end, COLLECT(s), COLLECT(s) FILTER (WHERE s > 'a')
+FROM TABLE(HOP(TABLE o, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '10' SECOND)) GROUP BY k, window_start, window_end;
