@@ -15,4 +15,5 @@ mod row_by_row;
 mod s3;
 mod same_log;
 mod settings;
+mod stored;
 mod support;
