@@ -54,7 +54,7 @@ impl FirstRows {
         }
     }
 
-    /// Takes new rows; gives those that are the first of their key, and how many
+    /// Takes new rows; gives those that are the first of their key, and those that
     /// were late.
     pub fn keep(
         &mut self,
@@ -62,14 +62,16 @@ impl FirstRows {
         new: Vec<Rows>,
         watermark: i64,
         now_ms: i64,
-    ) -> Result<(Vec<RecordBatch>, u64), EngineError> {
-        let mut late = 0;
+    ) -> Result<(Vec<RecordBatch>, Vec<RecordBatch>), EngineError> {
+        let mut late = Vec::new();
         for rows in new {
             let times = times(plan, &rows.batch);
             let on_time = |row: &u32| times[*row as usize] >= rows.judged_by(*row as usize);
             let count = u32::try_from(times.len()).expect("a batch is small");
-            let kept: Vec<u32> = (0..count).filter(on_time).collect();
-            late += u64::from(count) - kept.len() as u64;
+            let (kept, behind): (Vec<u32>, Vec<u32>) = (0..count).partition(on_time);
+            if !behind.is_empty() {
+                late.push(take_record_batch(&rows.batch, &UInt32Array::from(behind))?);
+            }
             let Some(first) = kept.iter().map(|row| times[*row as usize]).min() else {
                 continue;
             };

@@ -50,21 +50,26 @@ impl OpenLeaf {
         }
     }
 
-    /// Takes rows and says how many were late. `fired` is the watermark up to
+    /// Takes rows; gives back those that are late, if it shows already. `fired` is the watermark up to
     /// which windows have been closed.
-    pub fn fold(&mut self, leaf: &Leaf, rows: Rows, fired: i64) -> Result<u64, EngineError> {
+    pub fn fold(
+        &mut self,
+        leaf: &Leaf,
+        rows: Rows,
+        fired: i64,
+    ) -> Result<Option<RecordBatch>, EngineError> {
         // The clock makes no row late.
         let by_clock = leaf.spec.time == TimeKind::Processing;
         let (rows, fired) =
             if by_clock { (rows.never_late(), watermark::MIN) } else { (rows, fired) };
         match self {
             OpenLeaf::Slices(slices) => slices.fold(leaf, rows, fired),
-            OpenLeaf::Sessions(sessions) => sessions.fold(leaf, rows, fired).map(|()| 0),
+            OpenLeaf::Sessions(sessions) => sessions.fold(leaf, rows, fired).map(|()| None),
             OpenLeaf::AsTheyCame(all) => {
                 if rows.batch.num_rows() > 0 {
                     all.push(rows);
                 }
-                Ok(0)
+                Ok(None)
             }
         }
     }

@@ -21,6 +21,7 @@ mod error;
 mod groups;
 mod interval_join;
 mod keep_first;
+mod late;
 mod leaves;
 mod ops;
 mod outputs;
@@ -41,6 +42,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::checkpoint::{Commit, Counters, JobState, Piece, SplitState};
@@ -641,6 +643,9 @@ impl Engine {
         add(&self.status.closed_windows, worked.windows);
         add(&self.status.late_rows, worked.late);
         self.counters.late_rows += worked.late;
+        for late in worked.late_rows {
+            self.note_late(&job, stage, 0, Some(&late))?;
+        }
         let rows = worked.rows;
         match &plan.output {
             StageOutput::Output(output) => self.outputs.write(*output, &rows)?,
@@ -660,7 +665,7 @@ impl Engine {
         &mut self,
         job: &Job,
         branches: &[usize],
-        batch: arrow::array::RecordBatch,
+        batch: RecordBatch,
         before: i64,
     ) -> Result<(), EngineError> {
         for branch in branches {
@@ -673,12 +678,28 @@ impl Engine {
                     let plan = &job.stages[stage].leaves[leaf];
                     let state = &mut self.stages[stage];
                     let late = state.own[leaf].fold(plan, rows, state.fired)?;
-                    add(&self.status.late_rows, late);
-                    self.counters.late_rows += late;
+                    self.note_late(job, stage, leaf, late.as_ref())?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Counts late rows, and writes them if the job has a table for them.
+    fn note_late(
+        &mut self,
+        job: &Job,
+        stage: usize,
+        leaf: usize,
+        late: Option<&RecordBatch>,
+    ) -> Result<(), EngineError> {
+        let count = late.map_or(0, |late| late.num_rows() as u64);
+        add(&self.status.late_rows, count);
+        self.counters.late_rows += count;
+        match late::as_rows(job, stage, leaf, late)? {
+            Some((output, rows)) => self.outputs.write(output, &[rows]),
+            None => Ok(()),
+        }
     }
 
     fn show(&self, scans: &[i64]) {

@@ -67,13 +67,22 @@ pub enum Slice {
 pub type ClosedSlices = BTreeMap<SliceId, Slice>;
 
 impl OpenSlices {
-    /// Takes rows; those that are late are left out and counted. `fired` is the
-    /// watermark up to which windows have been closed.
-    pub fn fold(&mut self, leaf: &Leaf, rows: Rows, fired: i64) -> Result<u64, EngineError> {
+    /// Takes rows; gives back those that are late. `fired` is the watermark up to
+    /// which windows have been closed.
+    pub fn fold(
+        &mut self,
+        leaf: &Leaf,
+        rows: Rows,
+        fired: i64,
+    ) -> Result<Option<RecordBatch>, EngineError> {
         if rows.batch.num_rows() == 0 {
-            return Ok(0);
+            return Ok(None);
         }
         let (parts, late) = by_slice(leaf, &rows, fired);
+        let late = match late.is_empty() {
+            true => None,
+            false => Some(take_record_batch(&rows.batch, &UInt32Array::from(late))?),
+        };
         if parts.is_empty() {
             return Ok(late);
         }
@@ -157,30 +166,30 @@ impl OpenSlices {
     }
 }
 
-/// Rows by slice, `None` where one slice has all, and how many are late: every
+/// Rows by slice, `None` where one slice has all, and those that are late: every
 /// window of theirs had fired, by their own split's watermark or because it has
 /// been closed here.
 fn by_slice(
     leaf: &Leaf,
     rows: &Rows,
     fired: i64,
-) -> (Vec<(SliceId, Option<UInt32Array>)>, u64) {
+) -> (Vec<(SliceId, Option<UInt32Array>)>, Vec<u32>) {
     let split = if leaf.in_order { rows.split } else { 0 };
     let Some(window_end) = leaf.window_end else {
         let id = SliceId { end: i64::MAX, from: i64::MAX, split };
-        return (vec![(id, None)], 0);
+        return (vec![(id, None)], Vec::new());
     };
     let ends = rows.batch.column(window_end).as_primitive::<TimestampMicrosecondType>();
     if leaf.spec.fires_at(earliest(ends)) > rows.judged_by_at_most.max(fired) {
-        return (on_time(ends, split), 0);
+        return (on_time(ends, split), Vec::new());
     }
-    let mut late = 0;
+    let mut late = Vec::new();
     let mut slices: BTreeMap<SliceId, Vec<u32>> = BTreeMap::new();
     for (row, end) in (0u32..).zip(ends.values().iter()) {
         let own = rows.judged_by(row as usize);
         match first_window(leaf, end / 1000, own.max(fired)) {
             Some(id) => slices.entry(SliceId { split, ..id }).or_default().push(row),
-            None => late += 1,
+            None => late.push(row),
         }
     }
     let parts = slices.into_iter().map(|(id, rows)| (id, Some(rows.into()))).collect();

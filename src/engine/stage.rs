@@ -49,7 +49,10 @@ enum Work {
 pub struct Worked {
     pub rows: Vec<RecordBatch>,
     pub windows: u64,
+    /// Late rows of which no more is known than how many there were.
     pub late: u64,
+    /// Late rows of the stage's one input.
+    pub late_rows: Vec<RecordBatch>,
 }
 
 /// Between two times that a stage which takes all rows works, at least and at
@@ -172,7 +175,7 @@ impl StageState {
             }
             (Work::KeepFirst(rows), StageWork::KeepFirst(first)) => {
                 let new = shares.flat_map(Share::rows).collect();
-                (worked.rows, worked.late) = rows.keep(first, new, watermark, now_ms)?;
+                (worked.rows, worked.late_rows) = rows.keep(first, new, watermark, now_ms)?;
             }
             _ => unreachable!("a stage's state is made for its work"),
         }

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
 use super::cut::{Named, Namer, PieceOf, Position, WorkersCut, piece};
 use super::error::EngineError;
+use super::late;
 use super::leaves::{LeafCut, OpenLeaf, Share};
 use super::ops::apply;
 use super::rows::Rows;
@@ -279,8 +280,13 @@ impl Worker {
                     let open = &mut self.state[stage][leaf];
                     let fired = self.fired[stage].load(Ordering::Relaxed);
                     let late = open.fold(plan, rows, fired)?;
-                    add(&self.status.late_rows, late);
-                    self.counters.late_rows += late;
+                    let count = late.as_ref().map_or(0, |late| late.num_rows() as u64);
+                    add(&self.status.late_rows, count);
+                    self.counters.late_rows += count;
+                    let late = late::as_rows(&job, stage, leaf, late.as_ref())?;
+                    if let Some((output, rows)) = late {
+                        self.tell(Event::Rows { output, rows: Rows::unjudged(rows) });
+                    }
                 }
                 Target::Output(output) => {
                     if rows.batch.num_rows() > 0 {

@@ -109,7 +109,16 @@ impl JobBuilder {
             branches.push(Branch { input, ops, target });
         }
         let (stages, outputs) = (self.stages, self.outputs);
-        Ok(Job { name, scans, branches, stages, outputs, dead_letters: None, time_zone })
+        Ok(Job {
+            name,
+            scans,
+            branches,
+            stages,
+            outputs,
+            dead_letters: None,
+            late_rows: None,
+            time_zone,
+        })
     }
 
     /// Tables whose rows reach a window that keeps them.

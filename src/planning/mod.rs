@@ -10,7 +10,6 @@ pub mod catalog;
 mod closed_plan;
 mod coercion;
 mod context;
-pub mod dead_letters;
 mod errors;
 mod event_time;
 pub mod explain;
@@ -22,6 +21,7 @@ mod merging;
 mod not_in;
 pub mod pipeline;
 mod relation;
+pub mod side_tables;
 mod split;
 mod time_bounds;
 mod unnest;
@@ -500,13 +500,14 @@ impl<'a> Planner<'a> {
             // Zero turns it off, in either place.
             scan.idle_timeout = scan.idle_timeout.or(idle_timeout).filter(|t| !t.is_zero());
         }
-        if let Some(path) = self.settings.get(dead_letters::DEAD_LETTERS)
-            && !job.outputs.is_empty()
-        {
-            let zone = self.time_zone();
-            let output = dead_letters::output(path, &zone, self.connectors.as_ref())?;
-            job.dead_letters = Some(job.outputs.len());
-            job.outputs.push(output);
+        let path = |key: &str| self.settings.get(key).filter(|_| !job.outputs.is_empty());
+        let (dead_letters, late_rows) =
+            (path(side_tables::DEAD_LETTERS), path(side_tables::LATE_ROWS));
+        if let Some(path) = dead_letters {
+            side_tables::add_dead_letters(&mut job, path, self.connectors.as_ref())?;
+        }
+        if let Some(path) = late_rows {
+            side_tables::add_late_rows(&mut job, path, self.connectors.as_ref())?;
         }
         Ok(job)
     }

@@ -22,7 +22,7 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use super::closed_plan::ClosedPlan;
 use super::window::{TimeKind, WindowSpec};
-use crate::formats::DecodingFormat;
+use crate::formats::{DecodingFormat, EncodingFormat};
 use crate::sinks::Sink;
 use crate::sources::{MetadataKey, Source};
 
@@ -38,6 +38,8 @@ pub struct Job {
     /// The output for messages that cannot be read; `None`: they stop the job,
     /// or are left out, as their format says.
     pub dead_letters: Option<usize>,
+    /// The output for rows that come too late; `None`: they are only counted.
+    pub late_rows: Option<LateRows>,
     /// The session's time zone, `table.local-time-zone`.
     pub time_zone: String,
 }
@@ -366,6 +368,22 @@ pub enum AggregateColumn {
     WindowTime,
     Key(usize),
     Function(usize),
+}
+
+/// Where late rows go.
+#[derive(Debug)]
+pub struct LateRows {
+    pub output: usize,
+    /// By stage and leaf, how their rows are told.
+    pub leaves: Vec<Vec<LateLeaf>>,
+}
+
+#[derive(Debug)]
+pub struct LateLeaf {
+    /// The sink that the rows would have reached.
+    pub sink: String,
+    /// Writes a row as text.
+    pub format: Arc<dyn EncodingFormat>,
 }
 
 /// A table that is written.

@@ -118,7 +118,12 @@ const KEYS: &[Key] = &[
         fits: |v| on_data_loss(v).is_some(),
     },
     Key {
-        name: planning::dead_letters::DEAD_LETTERS,
+        name: planning::side_tables::DEAD_LETTERS,
+        expected: "a folder: a local path, file:// or s3://",
+        fits: |v| parse_location(v).is_ok(),
+    },
+    Key {
+        name: planning::side_tables::LATE_ROWS,
         expected: "a folder: a local path, file:// or s3://",
         fits: |v| parse_location(v).is_ok(),
     },
