@@ -22,6 +22,7 @@ pub mod cli;
 pub mod clock;
 pub mod diagnostics;
 pub mod engine;
+mod failpoints;
 pub mod formats;
 pub mod kafka_client;
 pub mod options;

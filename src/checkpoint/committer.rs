@@ -19,22 +19,26 @@ use crate::store::{Folder, Location, StoreError, WholeFile, parse_location};
 /// How often a manifest is sent, and the first pause in between.
 const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// After how many epochs the garbage of older ones is looked for.
-const COLLECT_EVERY: u64 = 64;
-/// Epochs that are kept whatever their age, and those of the last day up to
-/// so many.
-const KEPT_EPOCHS: u64 = 100;
-const KEPT_EPOCHS_OF_A_DAY: u64 = 1000;
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// How many epochs a job keeps unless it is told.
+pub const RETAINED: u64 = 100;
 
 /// A job's place in the store.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Identity {
     pub job: String,
     /// What the job is, line by line: a job whose lines differ is another.
     pub plan: Vec<String>,
     /// Go on although they differ, from the offsets alone.
     pub drop_state: bool,
+    /// How many epochs are kept, at least.
+    pub retained: u64,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        let (job, plan) = (String::new(), Vec::new());
+        Self { job, plan, drop_state: false, retained: RETAINED }
+    }
 }
 
 /// What an epoch commits.
@@ -176,7 +180,8 @@ impl Committer {
         };
         self.writer.told(Told::Next(manifest));
         self.go_on()?;
-        if epoch >= self.last_collected + COLLECT_EVERY {
+        // Now and then: it means looking at all there is.
+        if epoch > self.last_collected + self.identity.retained / 2 {
             self.last_collected = epoch;
             self.collect(epoch)?;
         }
@@ -404,18 +409,10 @@ impl Committer {
     /// Deletes what no epoch that is kept needs.
     fn collect(&self, epoch: u64) -> Result<(), CheckpointError> {
         let Some(through) = self.writer.may_collect_through() else { return Ok(()) };
-        let now = self.clock.now_ms();
         let mut epochs = self.archive.epochs()?;
         epochs.sort_unstable();
-        let mut floor = 0;
-        for old in epochs.iter().filter(|e| **e < through && **e + KEPT_EPOCHS <= epoch) {
-            let young = *old + KEPT_EPOCHS_OF_A_DAY > epoch
-                && self.archive.manifest(*old)?.is_some_and(|m| now - m.created_at_ms < DAY_MS);
-            if young {
-                break;
-            }
-            floor = *old;
-        }
+        let old = |e: &&u64| **e < through && **e + self.identity.retained <= epoch;
+        let floor = epochs.iter().rev().find(old).copied().unwrap_or(0);
         if floor <= self.archive.floor()? {
             return Ok(());
         }

@@ -16,7 +16,9 @@ mod protocol;
 mod segment;
 
 pub use archive::Archive;
-pub use committer::{Commit, Committed, Committer, Destination, Identity, NewFile, Piece};
+pub use committer::{
+    Commit, Committed, Committer, Destination, Identity, NewFile, Piece, RETAINED,
+};
 pub use manifest::{Counters, JobState, Manifest, PieceId, ScanState, SplitState, StoredPiece};
 
 use crate::store::StoreError;

@@ -38,6 +38,8 @@ pub enum EngineError {
     Compute(String),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    #[error("{0}")]
+    Failpoint(std::io::Error),
     #[error("a worker thread failed: {0}")]
     Worker(String),
 }

@@ -47,6 +47,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::checkpoint::{Commit, Counters, JobState, Piece, SplitState};
 use crate::clock::Clock;
+use crate::failpoints::reach;
 use crate::formats::MessageParts;
 use crate::planning::pipeline::{Input, Job, ScanColumn, StageOutput, Target};
 use crate::sources::{MetadataKey, OnDataLoss, OpenRequest, OpenSource, Split};
@@ -237,6 +238,7 @@ impl Engine {
         let state = options.checkpoints.state.as_ref();
         let destinations = outputs.destinations();
         let (commits, recovered) = Commits::open(state, &options.run_id, destinations, clock)?;
+        step("start.recovered")?;
         let resumed_from = recovered.as_ref().map(|recovered| ResumedFrom {
             epoch: recovered.manifest.epoch,
             created_at_ms: recovered.manifest.created_at_ms,
@@ -323,6 +325,7 @@ impl Engine {
                 spawn(id, &job, worker, options, &status, channel, Arc::clone(&fired))
             })
             .collect();
+        step("start.workers")?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .map_err(|e| EngineError::Worker(e.to_string()))?;
@@ -367,6 +370,7 @@ impl Engine {
                 self.hear(told)?;
             }
             if let Some(committed) = self.commits.poll()? {
+                step("commit.done")?;
                 add(&self.status.files, committed.files);
                 add(&self.status.bytes_out, committed.bytes);
                 add(&self.status.rows_published, committed.rows);
@@ -462,6 +466,7 @@ impl Engine {
     }
 
     fn begin_cut(&mut self) -> Result<(), EngineError> {
+        step("cut.begin")?;
         self.cut = Some(Cutting {
             answered: vec![false; self.workers.len()],
             pieces: Vec::new(),
@@ -478,6 +483,7 @@ impl Engine {
     }
 
     fn gather_cut(&mut self, worker: usize, cut: WorkersCut) -> Result<(), EngineError> {
+        step("cut.answer")?;
         let all = self.cut.as_mut().expect("only asked for by a cut");
         all.answered[worker] = true;
         all.pieces.extend(cut.pieces);
@@ -494,6 +500,7 @@ impl Engine {
 
     /// Every worker has been heard: commits, and goes on with what was held.
     fn finish_cut(&mut self) -> Result<(), EngineError> {
+        step("cut.whole")?;
         let cut = self.cut.take().expect("it is there");
         self.last_cut_ms = self.options.clock.now_ms();
         self.has_cut = true;
@@ -514,6 +521,7 @@ impl Engine {
             state = self.job_state(&cut.positions, &cut.counters);
         }
         let files = self.outputs.cut(&self.commits.label())?;
+        step("cut.commit")?;
         self.committing = cut.positions;
         self.commits.begin(Commit { state, pieces, files })?;
         cut.held.into_iter().try_for_each(|told| self.hear(told))
@@ -633,6 +641,7 @@ impl Engine {
 
     /// Every share is here: runs the plan above and passes the rows on.
     fn finish_close(&mut self, stage: usize) -> Result<(), EngineError> {
+        step("window.close")?;
         let job = Arc::clone(&self.job);
         let plan = &job.stages[stage];
         let closing = self.stages[stage].closing.take().expect("it is closing");
@@ -784,7 +793,8 @@ fn spawn(
     let job = Arc::clone(job);
     let status = Arc::clone(status);
     let batch_size = options.batch_size.max(1);
-    let stages = job.stages.len();
+    // A worker that goes on with old state may have nothing to tell for a while.
+    let next_firing = worker::next_firing(&job, &parts.state);
     let thread = std::thread::Builder::new()
         .name(format!("worker-{id}"))
         .spawn(move || {
@@ -806,12 +816,7 @@ fn spawn(
             worker.run();
         })
         .expect("the system can start a thread");
-    WorkerHandle {
-        commands: to_worker,
-        thread: Some(thread),
-        next_firing: vec![None; stages],
-        open_windows: 0,
-    }
+    WorkerHandle { commands: to_worker, thread: Some(thread), next_firing, open_windows: 0 }
 }
 
 fn open_request(
@@ -836,6 +841,10 @@ fn open_request(
 /// Messages between a split's start and stop, if it stops.
 fn expected(split: &Split) -> u64 {
     split.stop.map_or(0, |stop| u64::try_from(stop - split.start).unwrap_or(0))
+}
+
+fn step(name: &str) -> Result<(), EngineError> {
+    reach(|| name.to_owned()).map_err(EngineError::Failpoint)
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -18,6 +18,7 @@ use super::scan::{Scanned, Scanner};
 use super::status::{Status, add};
 use super::watermark;
 use crate::checkpoint::Counters;
+use crate::failpoints::reach;
 use crate::planning::pipeline::{Branch, Input, Job, Stage, Target};
 use crate::sources::{Split, SplitId, SplitReader};
 
@@ -175,6 +176,7 @@ impl Worker {
             behind: 0,
             counters: self.counters.clone(),
         };
+        reach(|| "cut.worker".to_owned()).map_err(EngineError::Failpoint)?;
         let Some(epoch) = epoch else { return Ok(cut) };
         let mut namer = Namer::new(epoch, self.id);
         for (stage, leaves) in self.state.iter_mut().enumerate() {
@@ -299,11 +301,7 @@ impl Worker {
     }
 
     fn tell_progress(&self, splits: Vec<SplitProgress>) {
-        let next = |(stage, open): (usize, &Vec<OpenLeaf>)| {
-            let leaves = self.job.stages[stage].leaves.iter().zip(open);
-            leaves.filter_map(|(leaf, open)| open.next_firing(leaf)).min()
-        };
-        let next_firing = self.state.iter().enumerate().map(next).collect();
+        let next_firing = next_firing(&self.job, &self.state);
         let open = self.state.iter().flatten().map(OpenLeaf::len).sum::<usize>();
         self.tell(Event::Progress(Progress { splits, next_firing, open_windows: open as u64 }));
     }
@@ -323,6 +321,15 @@ pub fn positions(scan: usize, splits: &[Split]) -> impl Iterator<Item = Position
         stop: split.stop,
         watermark: watermark::MIN,
     })
+}
+
+/// For each stage the watermark at which the next window of this state fires.
+pub fn next_firing(job: &Job, state: &[Vec<OpenLeaf>]) -> Vec<Option<i64>> {
+    let next = |(stage, open): (&Stage, &Vec<OpenLeaf>)| {
+        let leaves = stage.leaves.iter().zip(open);
+        leaves.filter_map(|(leaf, open)| open.next_firing(leaf)).min()
+    };
+    job.stages.iter().zip(state).map(next).collect()
 }
 
 /// Empty state for every stage's leaves.

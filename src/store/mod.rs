@@ -21,6 +21,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::failpoints::reach;
 use local::LocalFolder;
 pub use location::{Location, parse as parse_location};
 use s3::S3Folder;
@@ -68,6 +69,14 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+/// What a file is, by its place: the folders of a job's state have fixed names.
+fn kind_of(name: &str) -> &str {
+    match name.split('/').next() {
+        Some(folder @ ("ckpt" | "seg" | "staged" | "floor")) => folder,
+        _ => "lake",
+    }
+}
+
 impl Folder {
     /// Connects; fails early on what is missing or cannot be written to. A local
     /// folder is made if there is none. S3 is configured by the environment's
@@ -103,57 +112,78 @@ impl Folder {
 
     /// Puts files; one of the same name is replaced.
     pub fn put(&self, files: Vec<WholeFile>) -> Result<(), StoreError> {
-        match self.0.as_ref() {
+        let Some(first) = files.first().map(|file| file.name.clone()) else { return Ok(()) };
+        self.step(&first, "put", || match self.0.as_ref() {
             Kind::Local(folder) => folder.put(files),
             Kind::S3(folder) => folder.put(files),
-        }
+        })
+    }
+
+    /// A request about `name`, between two steps that a test may fail.
+    fn step<T>(
+        &self,
+        name: &str,
+        what: &str,
+        request: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let reach = |when: &str| {
+            let step = || format!("{}.{what}.{when}", kind_of(name));
+            reach(step).map_err(|cause| StoreError {
+                path: self.locate(name),
+                cause: StoreFault::Io(cause),
+            })
+        };
+        reach("before")?;
+        let answer = request()?;
+        reach("after")?;
+        Ok(answer)
     }
 
     /// Puts a file unless there is one of that name. Whether it did is for the
     /// caller to read back: neither an error nor its absence is proof.
     pub fn create(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        match self.0.as_ref() {
+        self.step(name, "create", || match self.0.as_ref() {
             Kind::Local(folder) => folder.create(name, bytes),
             Kind::S3(folder) => folder.create(name, bytes),
-        }
+        })
     }
 
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.0.as_ref() {
+        self.step(name, "read", || match self.0.as_ref() {
             Kind::Local(folder) => folder.read(name),
             Kind::S3(folder) => folder.read(name),
-        }
+        })
     }
 
     /// A file's size in bytes; `None` if there is none.
     pub fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        match self.0.as_ref() {
+        self.step(name, "size", || match self.0.as_ref() {
             Kind::Local(folder) => folder.size(name),
             Kind::S3(folder) => folder.size(name),
-        }
+        })
     }
 
     /// The names of the files in a folder below, without the folder, sorted.
     pub fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
-        let mut names = match self.0.as_ref() {
+        let mut names = self.step(folder, "list", || match self.0.as_ref() {
             Kind::Local(own) => own.list(folder),
             Kind::S3(own) => own.list(folder),
-        }?;
+        })?;
         names.sort_unstable();
         Ok(names)
     }
 
     /// Deletes a file if it is there.
     pub fn delete(&self, name: &str) -> Result<(), StoreError> {
-        match self.0.as_ref() {
+        self.step(name, "delete", || match self.0.as_ref() {
             Kind::Local(folder) => folder.delete(name),
             Kind::S3(folder) => folder.delete(name),
-        }
+        })
     }
 
     /// Makes the file `from` of another folder appear here as `name`.
     pub fn copy(&self, other: &Folder, from: &str, name: &str) -> Result<(), StoreError> {
-        match (self.0.as_ref(), other.0.as_ref()) {
+        self.step(name, "copy", || match (self.0.as_ref(), other.0.as_ref()) {
             (Kind::Local(folder), Kind::Local(other)) => folder.link(other, from, name),
             (Kind::S3(folder), Kind::S3(other)) if folder.reaches(other) => {
                 folder.copy(other, from, name)
@@ -167,7 +197,7 @@ impl Folder {
                 })?;
                 self.put(vec![WholeFile { name: name.to_owned(), bytes: spool }])
             }
-        }
+        })
     }
 
     fn missing(&self, name: &str) -> StoreError {

@@ -5,6 +5,7 @@
 
 mod cases;
 mod commands;
+mod failpoints;
 mod golden;
 mod kafka;
 mod killed;

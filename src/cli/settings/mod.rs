@@ -48,6 +48,8 @@ pub const STATE_PATH: &str = "turnstile.state.path";
 /// What a job's state is found by.
 pub const JOB_NAME: &str = "turnstile.job.name";
 
+/// How many checkpoints a job keeps.
+pub const RETAINED_CHECKPOINTS: &str = "state.checkpoints.num-retained";
 const ON_DATA_LOSS: &str = "turnstile.on-data-loss";
 
 const MAX_BATCH_SIZE: usize = 1_000_000;
@@ -126,6 +128,11 @@ const KEYS: &[Key] = &[
         name: planning::side_tables::LATE_ROWS,
         expected: "a folder: a local path, file:// or s3://",
         fits: |v| parse_location(v).is_ok(),
+    },
+    Key {
+        name: RETAINED_CHECKPOINTS,
+        expected: "a number from 2",
+        fits: |v| v.trim().parse::<u64>().is_ok_and(|n| n >= 2),
     },
     Key { name: JOB_NAME, expected: "a name", fits: |v| !v.trim().is_empty() },
 ];

@@ -193,7 +193,8 @@ fn restore(args: &RestoreArgs) -> Result<(), CliError> {
             later.extend(manifest.files);
         }
     }
-    let identity = Identity { job: job.clone(), plan: newest.plan.clone(), drop_state: false };
+    let identity =
+        Identity { job: job.clone(), plan: newest.plan.clone(), ..Identity::default() };
     let (mut committer, _) =
         Committer::take_over(folder, identity, Vec::new(), Arc::new(SystemClock))
             .map_err(failed)?;

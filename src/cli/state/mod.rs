@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::CliError;
-use super::settings::{JOB_NAME, STATE_PATH};
-use crate::checkpoint::Identity;
+use super::settings::{JOB_NAME, RETAINED_CHECKPOINTS, STATE_PATH};
+use crate::checkpoint::{Identity, RETAINED};
 use crate::engine::StateOptions;
 use crate::planning::Planned;
 use crate::planning::explain::identity;
@@ -33,7 +33,10 @@ pub fn options(planned: &Planned, drop_state: bool) -> Result<Option<StateOption
         )));
     }
     let plan = identity(&planned.job);
-    Ok(Some(StateOptions { location, identity: Identity { job, plan, drop_state } }))
+    let retained = planned.settings.get(RETAINED_CHECKPOINTS).and_then(|v| v.parse().ok());
+    let retained = retained.unwrap_or(RETAINED);
+    let identity = Identity { job, plan, drop_state, retained };
+    Ok(Some(StateOptions { location, identity }))
 }
 
 /// What a job's state is found by.
