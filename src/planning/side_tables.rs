@@ -10,7 +10,8 @@ use datafusion::sql::sqlparser::ast;
 use super::catalog::Connectors;
 use super::functions::flink_name;
 use super::pipeline::{
-    Branch, Input, Job, LateLeaf, LateRows, Op, Output, StageOutput, StageWork, Target,
+    AssignTo, Branch, Input, Job, LateLeaf, LateRows, Op, Output, StageOutput, StageWork,
+    Target,
 };
 use crate::diagnostics::{Diagnostic, Span};
 use crate::formats::{self, FormatContext};
@@ -89,7 +90,8 @@ pub fn add_late_rows(
             let branch = job.branches.iter().find(|branch| branch.target == target);
             let schema =
                 branch.map_or_else(|| Arc::new(Schema::empty()), |b| schema_of(job, b));
-            Ok(LateLeaf { sink: sink.clone(), format: json(&schema, &job.time_zone)? })
+            let format = json(&schema, plan.leaves[leaf].assigned_to, &job.time_zone)?;
+            Ok(LateLeaf { sink: sink.clone(), format })
         });
         leaves.push(each.collect::<Result<Vec<_>, Vec<Diagnostic>>>()?);
     }
@@ -166,9 +168,11 @@ fn schema_of(job: &Job, branch: &Branch) -> SchemaRef {
     by_op.map_or_else(of_input, Arc::clone)
 }
 
-/// Writes such rows as JSON.
+/// Writes such rows as JSON. Where rows have a slice, what is called
+/// window_start is the row's own time.
 fn json(
     schema: &Schema,
+    assigned_to: AssignTo,
     time_zone: &str,
 ) -> Result<Arc<dyn formats::EncodingFormat>, Vec<Diagnostic>> {
     let named = |text: String| {
@@ -179,7 +183,9 @@ fn json(
     };
     let column = |field: &Arc<arrow::datatypes::Field>| {
         let ty = resolve_type(&named(flink_name(field.data_type())))?;
-        Ok(Column { name: field.name().clone(), ty: ty.ty.nullable() })
+        let is_time = assigned_to == AssignTo::Slice && field.name() == "window_start";
+        let name = if is_time { "event_time" } else { field.name() };
+        Ok(Column { name: name.to_owned(), ty: ty.ty.nullable() })
     };
     let columns: Result<Vec<Column>, Diagnostic> = schema.fields().iter().map(column).collect();
     let columns = columns.map_err(|error| vec![error])?;
