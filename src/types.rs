@@ -43,6 +43,8 @@ pub enum SqlType {
     TimestampLtz(u8),
     Array(Box<ColumnType>),
     Map(Box<ColumnType>, Box<ColumnType>),
+    /// Each value and how often it is there: `MAP<T NOT NULL, INT NOT NULL>`.
+    Multiset(Box<ColumnType>),
     Row(Vec<RowField>),
 }
 
@@ -71,6 +73,9 @@ impl SqlType {
     pub const STRING: SqlType = SqlType::Varchar(i32::MAX as u32);
     pub const BYTES: SqlType = SqlType::Varbinary(i32::MAX as u32);
 
+    /// The type of the counts of a `MULTISET`.
+    pub const COUNT: ColumnType = ColumnType { ty: SqlType::Int, nullable: false };
+
     pub fn nullable(self) -> ColumnType {
         ColumnType { ty: self, nullable: true }
     }
@@ -98,21 +103,21 @@ impl SqlType {
             SqlType::Timestamp(p) => DataType::Timestamp(unit(*p), None),
             SqlType::TimestampLtz(p) => DataType::Timestamp(unit(*p), Some(time_zone.into())),
             SqlType::Array(item) => DataType::List(Arc::new(item.to_field("item", time_zone))),
-            SqlType::Map(key, value) => {
-                let mut key = key.as_ref().clone();
-                key.nullable = false;
-                let entries = Fields::from(vec![
-                    key.to_field("key", time_zone),
-                    value.to_field("value", time_zone),
-                ]);
-                let entries = Field::new("entries", DataType::Struct(entries), false);
-                DataType::Map(Arc::new(entries), false)
-            }
+            SqlType::Map(key, value) => map_of(key, value, time_zone),
+            SqlType::Multiset(item) => map_of(item, &Self::COUNT, time_zone),
             SqlType::Row(fields) => DataType::Struct(
                 fields.iter().map(|f| f.ty.to_field(&f.name, time_zone)).collect(),
             ),
         }
     }
+}
+
+fn map_of(key: &ColumnType, value: &ColumnType, time_zone: &str) -> DataType {
+    let key = ColumnType { nullable: false, ..key.clone() };
+    let entries =
+        Fields::from(vec![key.to_field("key", time_zone), value.to_field("value", time_zone)]);
+    let entries = Field::new("entries", DataType::Struct(entries), false);
+    DataType::Map(Arc::new(entries), false)
 }
 
 fn unit(precision: u8) -> TimeUnit {
@@ -158,6 +163,7 @@ impl fmt::Display for SqlType {
             SqlType::TimestampLtz(p) => write!(f, "TIMESTAMP_LTZ({p})"),
             SqlType::Array(item) => write!(f, "ARRAY<{item}>"),
             SqlType::Map(k, v) => write!(f, "MAP<{k}, {v}>"),
+            SqlType::Multiset(item) => write!(f, "MULTISET<{item}>"),
             SqlType::Row(fields) => {
                 f.write_str("ROW<")?;
                 for (i, field) in fields.iter().enumerate() {

@@ -107,6 +107,12 @@ impl Cells {
                 let keys = Self::of(map.keys(), key);
                 V::Map(map.clone(), Box::new(keys), Box::new(Self::of(map.values(), value)))
             }
+            SqlType::Multiset(item) => {
+                let map = array.as_map();
+                let keys = Self::of(map.keys(), item);
+                let counts = Self::of(map.values(), &SqlType::COUNT);
+                V::Map(map.clone(), Box::new(keys), Box::new(counts))
+            }
             SqlType::Row(fields) => {
                 let row: &StructArray = array.as_struct();
                 let cells = row.columns().iter().zip(fields);

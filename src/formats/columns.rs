@@ -102,6 +102,11 @@ impl ColumnBuilder {
                 let key = ColumnType { ty: key.ty.clone(), nullable: false };
                 Values::Map { offsets: vec![0], keys: child(&key), values: child(value) }
             }
+            SqlType::Multiset(item) => {
+                let key = ColumnType { ty: item.ty.clone(), nullable: false };
+                let counts = child(&SqlType::COUNT);
+                Values::Map { offsets: vec![0], keys: child(&key), values: counts }
+            }
             SqlType::Row(fields) => Values::Row {
                 names: Names::new(fields.iter().map(|f| f.name.as_str())),
                 fields: fields.iter().map(|f| Self::new(&f.ty, time_zone)).collect(),

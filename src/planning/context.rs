@@ -86,8 +86,9 @@ impl ContextProvider for PlanContext<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        let declared = self.declared.native(name);
-        declared.or_else(|| self.state.scalar_functions().get(&name.to_lowercase()).cloned())
+        let own = || self.state.scalar_functions().get(&name.to_lowercase()).cloned();
+        let own = || own().filter(|_| !functions::is_foreign(name));
+        self.declared.native(name).or_else(own)
     }
 
     fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {

@@ -45,17 +45,13 @@ pub fn diagnostic(error: &DataFusionError, script: &Script, fallback: Span) -> D
             None => diagnostic.hint(format!("the columns are {}", known.join(", "))),
         };
     }
+    if let Some(name) = told.and_then(|d| unknown_function(&d.message)) {
+        return functions::unknown(spelled(name, span, script)).at(span);
+    }
     let message = match told {
         Some(told) if !told.message.is_empty() => told.message.clone(),
         _ => plain_message(root),
     };
-    if let Some(name) = message.strip_prefix("Invalid function '") {
-        let name = name.trim_end_matches('\'').to_uppercase();
-        let known = functions::names();
-        let message = format!("unknown function `{name}`");
-        let known = known.iter().map(String::as_str);
-        return Diagnostic::error(message).at(span).did_you_mean(&name, known);
-    }
     let mut diagnostic = Diagnostic::error(message.clone()).at(span);
     if let Some(told) = told {
         for help in
@@ -69,6 +65,17 @@ pub fn diagnostic(error: &DataFusionError, script: &Script, fallback: Span) -> D
         }
     }
     diagnostic
+}
+
+/// The function that the planner did not find.
+fn unknown_function(message: &str) -> Option<&str> {
+    message.strip_prefix("Invalid function '")?.strip_suffix('\'')
+}
+
+/// `name` as it stands at `span`: the planner has put it in small letters.
+fn spelled<'s>(name: &'s str, span: Span, script: &'s Script) -> &'s str {
+    let written = script.file.text.get(span.start..span.end);
+    written.filter(|written| written.eq_ignore_ascii_case(name)).unwrap_or(name)
 }
 
 fn sql_span(span: DfSpan) -> SqlSpan {

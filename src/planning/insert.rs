@@ -6,6 +6,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuil
 use std::sync::Arc;
 
 use super::catalog::Table;
+use super::functions::flink_name;
 use super::window::TimeKind;
 use super::{cast, event_time};
 use crate::diagnostics::Diagnostic;
@@ -99,6 +100,9 @@ fn check_time_attributes(
         .hint("cast the others: CAST(… AS TIMESTAMP(3))"))
 }
 
+/// How the name of a type begins that Arrow does not tell from a MAP.
+const MULTISET: &str = "MULTISET<";
+
 fn check_type(
     insert: &Insert,
     from: &arrow::datatypes::Field,
@@ -107,7 +111,11 @@ fn check_type(
     time_zone: &str,
 ) -> std::result::Result<(), Diagnostic> {
     let target = to.ty.ty.to_arrow(time_zone);
-    if casts_implicitly(from.data_type(), &target) {
+    let is_multiset =
+        from.metadata().get(FLINK_TYPE).is_some_and(|ty| ty.starts_with(MULTISET));
+    let same_kind = is_multiset == to.ty.ty.to_string().starts_with(MULTISET);
+    if casts_implicitly(from.data_type(), &target) && (same_kind || from.data_type().is_null())
+    {
         return Ok(());
     }
     let message = format!(
@@ -118,13 +126,16 @@ fn check_type(
         insert.target.value,
         to.ty.ty
     );
-    Err(Diagnostic::error(message)
-        .at(insert.query.span)
-        .hint(format!("write CAST(… AS {}) if that is what you mean", to.ty.ty)))
+    let hint = if same_kind {
+        format!("write CAST(… AS {}) if that is what you mean", to.ty.ty)
+    } else {
+        format!("declare `{}` as {}", to.name, type_name(from))
+    };
+    Err(Diagnostic::error(message).at(insert.query.span).hint(hint))
 }
 
 fn type_name(field: &arrow::datatypes::Field) -> String {
-    field.metadata().get(FLINK_TYPE).cloned().unwrap_or_else(|| field.data_type().to_string())
+    field.metadata().get(FLINK_TYPE).cloned().unwrap_or_else(|| flink_name(field.data_type()))
 }
 
 fn columns_of(schema: &Schema) -> String {

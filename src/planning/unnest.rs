@@ -36,6 +36,8 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use crate::types::FLINK_TYPE;
+
 const INNER: &str = "__unnest";
 const OUTER: &str = "__unnest_outer";
 
@@ -223,7 +225,12 @@ impl UnnestNode {
         table: Option<String>,
         names: Vec<String>,
     ) -> Result<Self> {
-        let elements = elements(&list.get_type(input.schema())?)?;
+        let (_, of_list) = list.to_field(input.schema())?;
+        let declared = of_list.metadata().get(FLINK_TYPE);
+        if declared.is_some_and(|ty| ty.starts_with("MULTISET<")) {
+            return plan_err!("UNNEST of a MULTISET is not supported: collect with ARRAY_AGG");
+        }
+        let elements = elements(of_list.data_type())?;
         if !names.is_empty() && names.len() != elements.len() {
             return plan_err!(
                 "UNNEST gives {} column(s) here, the alias names {}",

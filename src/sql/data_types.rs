@@ -32,6 +32,7 @@ const NAMES: &[&str] = &[
     "INT",
     "INTEGER",
     "MAP",
+    "MULTISET",
     "NUMERIC",
     "ROW",
     "SMALLINT",
@@ -102,14 +103,13 @@ fn nested(cursor: &mut Cursor<'_>, depth: usize) -> Result<ColumnType, Diagnosti
     let base = base(cursor, depth)?;
     let mut ty = nullability(cursor, base);
     for _ in depth..MAX_DEPTH {
-        let collection = if cursor.take_words(&["ARRAY"]) {
-            SqlType::Array(Box::new(ty))
+        if cursor.take_words(&["ARRAY"]) {
+            ty = nullability(cursor, SqlType::Array(Box::new(ty)));
         } else if cursor.take_words(&["MULTISET"]) {
-            multiset(ty)
+            ty = nullability(cursor, SqlType::Multiset(Box::new(ty)));
         } else {
             break;
-        };
-        ty = nullability(cursor, collection);
+        }
     }
     Ok(ty)
 }
@@ -176,7 +176,7 @@ fn base(cursor: &mut Cursor<'_>, depth: usize) -> Result<SqlType, Diagnostic> {
             open_angle(cursor)?;
             let item = nested(cursor, depth + 1)?;
             close_angle(cursor)?;
-            multiset(item)
+            SqlType::Multiset(Box::new(item))
         }
         "RAW" | "STRUCTURED" | "INTERVAL" | "VARIANT" | "DESCRIPTOR" | "BITMAP" => {
             return Err(Diagnostic::error(format!("type {name} is not supported")).at(span));
@@ -192,11 +192,6 @@ fn unknown_type(word: &str, span: Span) -> Diagnostic {
         Some((_, flink)) => diagnostic.hint(format!("Flink SQL calls it `{flink}`")),
         None => diagnostic.did_you_mean(word, NAMES.iter().copied()),
     }
-}
-
-/// A MULTISET is a map from value to count, as Flink stores it.
-fn multiset(item: ColumnType) -> SqlType {
-    SqlType::Map(Box::new(item), Box::new(SqlType::Int.not_null()))
 }
 
 /// `(n)`; Flink takes the longest where a varying type leaves it out, else 1.

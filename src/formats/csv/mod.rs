@@ -181,6 +181,7 @@ fn accept_columns(options: &mut Options, context: &FormatContext<'_>) -> bool {
 fn refused_item(ty: &SqlType) -> Option<String> {
     match ty {
         SqlType::Map(..) => Some("CSV cannot hold a MAP".to_owned()),
+        SqlType::Multiset(_) => Some("CSV cannot hold a MULTISET".to_owned()),
         SqlType::Array(_) | SqlType::Row(_) => {
             Some(format!("CSV cannot hold {ty} inside of another value"))
         }

@@ -115,8 +115,10 @@ fn accept_columns(options: &mut Options, context: &FormatContext<'_>) -> bool {
     let before = options.errors.len();
     for column in context.columns {
         if let Some(key) = foreign_key(&column.ty) {
-            let message =
-                format!("column `{}`: JSON cannot hold a MAP with keys of {key}", column.name);
+            let message = format!(
+                "column `{}`: JSON cannot hold a MAP or MULTISET with keys of {key}",
+                column.name
+            );
             let diagnostic = Diagnostic::error(message)
                 .at(options.table_span)
                 .hint("declare the keys as STRING");
@@ -132,6 +134,10 @@ fn foreign_key(ty: &ColumnType) -> Option<&SqlType> {
         SqlType::Map(key, value) => match key.ty {
             SqlType::Char(_) | SqlType::Varchar(_) => foreign_key(value),
             _ => Some(&key.ty),
+        },
+        SqlType::Multiset(item) => match item.ty {
+            SqlType::Char(_) | SqlType::Varchar(_) => None,
+            _ => Some(&item.ty),
         },
         SqlType::Array(item) => foreign_key(item),
         SqlType::Row(fields) => fields.iter().find_map(|field| foreign_key(&field.ty)),

@@ -13,6 +13,7 @@ pub(crate) mod declared;
 mod interval;
 mod like;
 mod literal;
+mod similar;
 
 use std::sync::Arc;
 
@@ -102,6 +103,7 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
         Expr::Between(between) => comparison::between(between, schema, time_zone),
         Expr::InList(list) => comparison::in_list(list, schema, time_zone),
         Expr::Like(given) if !given.case_insensitive => like::typed(given),
+        Expr::SimilarTo(given) => similar::typed(given, schema),
         Expr::Case(case) => case::typed(case, schema),
         Expr::Cast(given) => {
             cast::rewrite(*given.expr, &given.field, cast::Failure::Fails, schema, time_zone)

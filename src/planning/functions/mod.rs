@@ -21,6 +21,7 @@ pub mod syntax;
 mod tests;
 mod text;
 pub(crate) mod time;
+mod unknown;
 mod windows;
 
 use std::sync::Arc;
@@ -29,6 +30,9 @@ use arrow::datatypes::DataType;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+
+pub(crate) use text::{similar_to, similar_to_each};
+pub(crate) use unknown::{is_foreign, unknown};
 
 /// What functions know of the session.
 #[derive(Debug, Clone)]
@@ -49,20 +53,6 @@ pub fn scalar_functions(session: &Session) -> Vec<Arc<ScalarUDF>> {
     all.extend(arrays::all());
     all.extend(maps::all());
     all.extend(session::all());
-    all
-}
-
-/// The names of all functions, in capitals.
-pub fn names() -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    let mut add = |name: &str, aliases: &[String]| {
-        all.push(name.to_uppercase());
-        all.extend(aliases.iter().map(|alias| alias.to_uppercase()));
-    };
-    let session = Session { time_zone: "UTC".to_owned() };
-    scalar_functions(&session).iter().for_each(|f| add(f.name(), f.aliases()));
-    aggregate_functions().iter().for_each(|f| add(f.name(), f.aliases()));
-    window_functions().iter().for_each(|f| add(f.name(), &[]));
     all
 }
 

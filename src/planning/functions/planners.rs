@@ -3,10 +3,12 @@
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Column, DFSchema, Result, TableReference, plan_err};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawFieldAccessExpr};
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawAggregateExpr, RawFieldAccessExpr, RawWindowExpr,
+};
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, lit};
 
-use super::{collections, text, time};
+use super::{aggregates, collections, text, time};
 
 /// Syntax with functions of ours behind it.
 #[derive(Debug)]
@@ -30,6 +32,19 @@ impl ExprPlanner for FlinkSyntax {
 
     fn plan_overlay(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(PlannerResult::Planned(text::overlay().call(args)))
+    }
+
+    fn plan_aggregate(
+        &self,
+        call: RawAggregateExpr,
+    ) -> Result<PlannerResult<RawAggregateExpr>> {
+        aggregates::check_constants(call.func.name(), &call.args)?;
+        Ok(PlannerResult::Original(call))
+    }
+
+    fn plan_window(&self, call: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        aggregates::check_constants(call.func_def.name(), &call.args)?;
+        Ok(PlannerResult::Original(call))
     }
 
     fn plan_field_access(

@@ -8,7 +8,6 @@
 //! | `INTERVAL '2:06' MINUTE TO SECOND` | `INTERVAL '126 seconds'` |
 //! | `CAST(x AS INT)`, `TRY_CAST` | `cast(x, 'INT')`, see [`cast::call`] |
 //! | `SELECT a + 1, v, v` | `` SELECT a + 1 AS `EXPR$0`, v, v AS v0 ``, as Flink names them |
-//! | `a SIMILAR TO p ESCAPE e` | `similar_to(a, p, e)` |
 //! | `GROUPING_ID(a, b)` | `GROUPING(a, b)` |
 //! | `JSON_VALUE(js, path RETURNING INT)` | `try_cast(json_value(js, path, …), 'INT')` |
 
@@ -17,7 +16,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     self as sql, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
-    Select, SelectItem, UnaryOperator, Value, VisitMut, VisitorMut,
+    Select, SelectItem, Value, VisitMut, VisitorMut,
 };
 
 use crate::planning::cast::{self, Failure};
@@ -116,16 +115,6 @@ fn step(expr: &mut Expr) -> Result<(), String> {
             };
             let value = std::mem::replace(&mut **inner, null());
             *expr = call(cast::call::name(failure), vec![value, text(&ty)]);
-        }
-        Expr::SimilarTo { negated, expr: inner, pattern, escape_char } => {
-            let escape = escape_char.take().map_or_else(null, Expr::Value);
-            let value = std::mem::replace(&mut **inner, null());
-            let pattern = std::mem::replace(&mut **pattern, null());
-            let similar = call("similar_to", vec![value, pattern, escape]);
-            *expr = match negated {
-                true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(similar) },
-                false => similar,
-            };
         }
         Expr::Interval(interval) => plain_interval(interval)?,
         Expr::Function(function) => {

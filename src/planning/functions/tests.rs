@@ -16,6 +16,7 @@ use crate::sql::ast::StatementKind;
 use crate::types::{Column, SqlType};
 
 mod casts;
+mod names;
 mod numbers;
 mod texts;
 mod times;
@@ -43,7 +44,7 @@ fn evaluated_in(zone: &str, expression: &str) -> Result<(String, String), String
     let schema = DFSchema::try_from(batch.schema()).expect("unqualified columns");
     let state = session_state(&Session { time_zone: zone.to_owned() });
     let planned = plan_expr(&expr, &schema, &state, zone, &script, &Default::default())
-        .map_err(|e| e.message.clone())?;
+        .map_err(|e| format!("{} {}", e.message, e.hints.join(" ")))?;
     let physical =
         state.create_physical_expr(planned, &schema).map_err(|e| e.strip_backtrace())?;
     let value = physical.evaluate(&batch).map_err(|e| e.strip_backtrace())?;

@@ -131,7 +131,7 @@ fn refuse_other_timestamps(options: &mut Options, columns: &[Column]) {
 fn has_nanoseconds(ty: &SqlType) -> bool {
     match ty {
         SqlType::Timestamp(precision) | SqlType::TimestampLtz(precision) => *precision > 6,
-        SqlType::Array(item) => has_nanoseconds(&item.ty),
+        SqlType::Array(item) | SqlType::Multiset(item) => has_nanoseconds(&item.ty),
         SqlType::Map(key, value) => has_nanoseconds(&key.ty) || has_nanoseconds(&value.ty),
         SqlType::Row(fields) => fields.iter().any(|field| has_nanoseconds(&field.ty.ty)),
         _ => false,

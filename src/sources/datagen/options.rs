@@ -137,6 +137,11 @@ fn random_kind(options: &mut Options, ty: &SqlType, path: &str) -> Option<Kind> 
             let value = inner(options, value, &format!("{path}.value"));
             Some(Kind::Map(entries, Box::new(key?), Box::new(value?)))
         }
+        SqlType::Multiset(item) => {
+            let entries = lengths(options, path, ENTRIES, UNBOUNDED)?;
+            let item = inner(options, item, &format!("{path}.element"));
+            Some(Kind::Map(entries, Box::new(item?), Box::new(COUNTS)))
+        }
         SqlType::Row(fields) => {
             let each = fields
                 .iter()
@@ -147,6 +152,15 @@ fn random_kind(options: &mut Options, ty: &SqlType, path: &str) -> Option<Kind> 
         number => number_range(options, number, path).map(Kind::Number),
     }
 }
+
+/// How often an element of a MULTISET is there.
+const COUNTS: Generator = Generator {
+    kind: Kind::Number(Range {
+        min: Bound { number: 0.0, whole: 0 },
+        max: Bound { number: 10.0, whole: 10 },
+    }),
+    null_rate: 0.0,
+};
 
 fn inner(options: &mut Options, ty: &ColumnType, path: &str) -> Option<Generator> {
     let column = Column { name: path.to_owned(), ty: ty.clone() };

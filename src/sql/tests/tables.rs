@@ -51,6 +51,8 @@ fn every_type_and_its_synonyms_are_read() {
         ("TIMESTAMP WITH LOCAL TIME ZONE NOT NULL", "TIMESTAMP_LTZ(6) NOT NULL"),
         ("TIMESTAMP_LTZ", "TIMESTAMP_LTZ(6)"),
         ("ARRAY<INT NOT NULL>", "ARRAY<INT NOT NULL>"),
+        ("MULTISET<STRING>", "MULTISET<STRING>"),
+        ("INT MULTISET", "MULTISET<INT>"),
         ("INT ARRAY ARRAY NOT NULL", "ARRAY<ARRAY<INT>> NOT NULL"),
         ("MAP<STRING, ARRAY<MAP<INT,INT>>>", "MAP<STRING, ARRAY<MAP<INT, INT>>>"),
         (

@@ -1,24 +1,22 @@
-//! COLLECT: the values that are not NULL and how often each came, as a MULTISET.
-//!
-//! A MULTISET is a map from value to count, as Flink stores it. Its entries are
-//! sorted, so that equal input makes equal files. No value: an empty one.
-//!
-//! Source: Flink's `CollectAggFunction`.
+//! COLLECT: a MULTISET of the values that are not NULL; an empty one where
+//! nothing has come. Its entries are sorted by value.
 
-use std::collections::HashMap;
-use std::mem::size_of_val;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Int32Array, MapArray, StructArray, new_empty_array,
-};
-use arrow::buffer::OffsetBuffer;
-use arrow::compute::{sort_to_indices, take};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int32Type};
+use arrow::array::{ArrayRef, BooleanArray};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
+};
+
+use super::counts::{Bags, map_type};
+use super::values;
+use crate::planning::functions::flink_name;
+use crate::types::FLINK_TYPE;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Collect {
@@ -27,19 +25,8 @@ pub struct Collect {
 
 impl Collect {
     pub fn new() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
+        Self { signature: Signature::any(1, Volatility::Immutable) }
     }
-}
-
-/// `MULTISET<ty>` in Arrow.
-fn multiset(ty: &DataType) -> DataType {
-    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry(ty)), false)), false)
-}
-
-fn entry(ty: &DataType) -> Fields {
-    let fields =
-        [Field::new("key", ty.clone(), false), Field::new("value", DataType::Int32, false)];
-    Fields::from(fields.to_vec())
 }
 
 impl AggregateUDFImpl for Collect {
@@ -51,34 +38,42 @@ impl AggregateUDFImpl for Collect {
         &self.signature
     }
 
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        match types {
-            [ty] if !ty.is_null() => Ok(types.to_vec()),
-            [_] => plan_err!("COLLECT takes a value with a type; CAST the NULL"),
-            _ => plan_err!("COLLECT takes one argument, not {}", types.len()),
-        }
-    }
-
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(multiset(&types[0]))
+        Ok(map_type(&Field::new("key", types[0].clone(), false), &DataType::Int32))
     }
 
-    fn is_nullable(&self) -> bool {
-        false
+    fn return_field(&self, arguments: &[FieldRef]) -> Result<FieldRef> {
+        let item = &arguments[0];
+        let name = match item.metadata().get(FLINK_TYPE) {
+            Some(declared) => declared.clone(),
+            None => flink_name(item.data_type()),
+        };
+        if !RowConverter::supports_fields(&[SortField::new(item.data_type().clone())]) {
+            return plan_err!("COLLECT does not take {name}");
+        }
+        let field = Field::new("collect", map_type(item, &DataType::Int32), true);
+        let declared = (FLINK_TYPE.to_owned(), format!("MULTISET<{name}>"));
+        Ok(Arc::new(field.with_metadata([declared].into())))
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        let ty = args.input_fields[0].data_type().clone();
-        let list = |name: &str, ty: DataType| {
-            let item = Field::new_list_field(ty, true);
-            Arc::new(Field::new_list(format_state_name(args.name, name), item, true))
-        };
-        Ok(vec![list("values", ty), list("counts", DataType::Int32)])
+        let name = format_state_name(args.name, "counts");
+        Ok(vec![Arc::new(args.return_field.as_ref().clone().with_name(name))])
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        let ty = args.expr_fields[0].data_type().clone();
-        Ok(Box::new(Collected { ty, is_distinct: args.is_distinct, counts: HashMap::new() }))
+        Ok(Box::new(Running(Grouped::new(&args)?)))
+    }
+
+    fn groups_accumulator_supported(&self, _: AccumulatorArgs<'_>) -> bool {
+        true
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs<'_>,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(Grouped::new(&args)?))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
@@ -86,83 +81,105 @@ impl AggregateUDFImpl for Collect {
     }
 }
 
+/// The multisets of many groups.
 #[derive(Debug)]
-struct Collected {
-    ty: DataType,
+struct Grouped {
+    bags: Bags,
+    item: DataType,
+    returns: DataType,
     is_distinct: bool,
-    counts: HashMap<ScalarValue, i32>,
 }
 
-impl Collected {
-    fn add(&mut self, values: &dyn Array, counts: Option<&Int32Array>) -> Result<()> {
-        for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
-            let value = ScalarValue::try_from_array(values, row)?;
-            let more = counts.map_or(1, |counts| counts.value(row));
-            match self.counts.get_mut(&value) {
-                Some(_) if self.is_distinct => {}
-                Some(count) => *count = count.wrapping_add(more),
-                None => {
-                    let mut value = value;
-                    value.compact();
-                    self.counts.insert(value, if self.is_distinct { 1 } else { more });
-                }
-            }
-        }
-        Ok(())
+impl Grouped {
+    fn new(args: &AccumulatorArgs<'_>) -> Result<Self> {
+        let item = args.exprs[0].data_type(args.schema)?;
+        Ok(Self {
+            bags: Bags::new(&item, args.is_distinct)?,
+            item,
+            returns: args.return_type().clone(),
+            is_distinct: args.is_distinct,
+        })
     }
 
-    /// Values and counts, sorted by value where values have an order.
-    fn sorted(&self) -> Result<(ArrayRef, ArrayRef)> {
-        if self.counts.is_empty() {
-            return Ok((new_empty_array(&self.ty), new_empty_array(&DataType::Int32)));
-        }
-        let (values, counts): (Vec<_>, Vec<_>) =
-            self.counts.iter().map(|(value, count)| (value.clone(), *count)).unzip();
-        let values = ScalarValue::iter_to_array(values)?;
-        let counts: ArrayRef = Arc::new(Int32Array::from(counts));
-        match sort_to_indices(&values, None, None) {
-            Ok(order) => Ok((take(&values, &order, None)?, take(&counts, &order, None)?)),
-            Err(_) => Ok((values, counts)),
-        }
+    fn empty(&self) -> Result<Self> {
+        Ok(Self {
+            bags: Bags::new(&self.item, self.is_distinct)?,
+            item: self.item.clone(),
+            returns: self.returns.clone(),
+            is_distinct: self.is_distinct,
+        })
     }
 }
 
-impl Accumulator for Collected {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.add(values[0].as_ref(), None)
+impl GroupsAccumulator for Grouped {
+    fn update_batch(
+        &mut self,
+        arguments: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        count: usize,
+    ) -> Result<()> {
+        self.bags.add(&arguments[0], groups, filter, count, |_| 1)
     }
 
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let (values, counts) = (states[0].as_list::<i32>(), states[1].as_list::<i32>());
-        for (values, counts) in values.iter().zip(counts.iter()) {
-            if let (Some(values), Some(counts)) = (values, counts) {
-                self.add(values.as_ref(), Some(counts.as_primitive::<Int32Type>()))?;
-            }
-        }
-        Ok(())
+    fn merge_batch(
+        &mut self,
+        states: &[ArrayRef],
+        groups: &[usize],
+        count: usize,
+    ) -> Result<()> {
+        self.bags.merge(&states[0], groups, count)
     }
 
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let (values, counts) = self.sorted()?;
-        let list = |array: ArrayRef| {
-            let field = Arc::new(Field::new_list_field(array.data_type().clone(), true));
-            let ends = OffsetBuffer::from_lengths([array.len()]);
-            let list = arrow::array::ListArray::try_new(field, ends, array, None)?;
-            Ok(ScalarValue::List(Arc::new(list)))
-        };
-        [values, counts].into_iter().map(list).collect()
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        Ok(vec![self.evaluate(emit_to)?])
     }
 
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        let (values, counts) = self.sorted()?;
-        let ends = OffsetBuffer::from_lengths([values.len()]);
-        let entries = StructArray::try_new(entry(&self.ty), vec![values, counts], None)?;
-        let field = Field::new("entries", entries.data_type().clone(), false);
-        let map = MapArray::try_new(Arc::new(field), ends, entries, None, false)?;
-        Ok(ScalarValue::Map(Arc::new(map)))
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let taken = self.bags.take(emit_to);
+        self.bags.to_maps(&taken, &self.returns)
+    }
+
+    fn convert_to_state(
+        &self,
+        arguments: &[ArrayRef],
+        filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
+        values::states_of_rows(self.empty()?, arguments, filter)
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.counts.keys().map(|value| value.size() + 8).sum::<usize>()
+        self.bags.size()
+    }
+}
+
+/// The multiset of one group.
+#[derive(Debug)]
+struct Running(Grouped);
+
+impl Accumulator for Running {
+    fn update_batch(&mut self, arguments: &[ArrayRef]) -> Result<()> {
+        self.0.update_batch(arguments, &vec![0; arguments[0].len()], None, 1)
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.0.merge_batch(states, &vec![0; states[0].len()], 1)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.evaluate()?])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let Grouped { bags, returns, .. } = &self.0;
+        let maps = match bags.groups() {
+            [] => bags.to_maps(&[Default::default()], returns)?,
+            groups => bags.to_maps(groups, returns)?,
+        };
+        ScalarValue::try_from_array(&maps, 0)
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
     }
 }

@@ -10,12 +10,14 @@
 mod arguments;
 mod average;
 mod collect;
+mod counts;
 mod decimals;
 mod distinct;
 mod first_last;
 mod listagg;
 mod mean;
 mod moments;
+mod percentile;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -24,26 +26,49 @@ mod variance;
 
 use std::sync::Arc;
 
+use datafusion::common::{Result, plan_err};
 use datafusion::execution::SessionStateDefaults;
-use datafusion::logical_expr::AggregateUDF;
+use datafusion::logical_expr::{AggregateUDF, Expr};
 
 use average::Average;
 use collect::Collect;
 use first_last::{End, EndValue};
 use listagg::ListAgg;
 use moments::Spread;
+use percentile::Percentile;
 use sum::Sum;
 use variance::Variance;
 
-/// Of DataFusion's functions those that are Flink's too.
-const SHARED: &[&str] = &["array_agg", "count", "grouping", "max", "min"];
+/// DataFusion's functions that mean in Flink what they do there.
+const SHARED: [&str; 5] = ["array_agg", "count", "grouping", "max", "min"];
 
-/// Flink's aggregate functions, and no others: a script must run on Flink.
+/// The functions that Flink has, and no other.
 pub fn all() -> Vec<Arc<AggregateUDF>> {
     let mut all = SessionStateDefaults::default_aggregate_functions();
     all.retain(|function| SHARED.contains(&function.name()));
     all.extend(flink());
     all
+}
+
+/// Refuses an argument that must be the same for all rows and is not.
+///
+/// # Errors
+/// LISTAGG's separator, PERCENTILE's part.
+pub(super) fn check_constants(function: &str, arguments: &[Expr]) -> Result<()> {
+    match (function, arguments) {
+        ("listagg", [_, separator, ..]) if !matches!(separator, Expr::Literal(..)) => {
+            plan_err!("LISTAGG's separator must be a literal")
+        }
+        ("percentile", [_, part, ..]) if part.any_column_refs() || part.is_volatile() => {
+            plan_err!("the part that PERCENTILE takes must be a literal")
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+fn names(function: &AggregateUDF) -> impl Iterator<Item = &str> {
+    std::iter::once(function.name()).chain(function.aliases().iter().map(String::as_str))
 }
 
 fn flink() -> Vec<Arc<AggregateUDF>> {
@@ -54,6 +79,7 @@ fn flink() -> Vec<Arc<AggregateUDF>> {
         Arc::new(AggregateUDF::new_from_impl(EndValue::new(End::Last))),
         Arc::new(AggregateUDF::new_from_impl(ListAgg::new())),
         Arc::new(AggregateUDF::new_from_impl(Collect::new())),
+        Arc::new(AggregateUDF::new_from_impl(Percentile::new())),
         variance(Variance::new("var_pop", Spread::VarPop)),
         variance(Variance::new("var_samp", Spread::VarSamp).also("variance")),
         variance(Variance::new("stddev_pop", Spread::StddevPop)),

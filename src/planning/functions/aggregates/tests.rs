@@ -24,16 +24,24 @@ fn function(
     distinct: bool,
     separator: Option<&str>,
 ) -> Arc<AggregateFunctionExpr> {
+    let literal = separator.map(|text| ScalarValue::Utf8View(Some(text.to_owned())));
+    function_with(name, ty, distinct, literal)
+}
+
+/// `name(column)`, or `name(column, literal)`.
+fn function_with(
+    name: &str,
+    ty: &DataType,
+    distinct: bool,
+    literal: Option<ScalarValue>,
+) -> Arc<AggregateFunctionExpr> {
     let udaf = super::all()
         .into_iter()
-        .find(|udaf| udaf.name() == name || udaf.aliases().iter().any(|known| known == name))
+        .find(|udaf| super::names(udaf).any(|known| known == name))
         .expect("the function is there");
     let schema = Arc::new(Schema::new(vec![Field::new("v", ty.clone(), true)]));
     let mut arguments: Vec<Arc<dyn PhysicalExpr>> = vec![Arc::new(Column::new("v", 0))];
-    if let Some(text) = separator {
-        let text = ScalarValue::Utf8View(Some(text.to_owned()));
-        arguments.push(Arc::new(Literal::new(text)));
-    }
+    arguments.extend(literal.map(|value| Arc::new(Literal::new(value)) as _));
     let built = AggregateExprBuilder::new(udaf, arguments)
         .schema(schema)
         .alias("a")
@@ -54,12 +62,15 @@ fn groups(function: &Arc<AggregateFunctionExpr>) -> Box<dyn GroupsAccumulator> {
 
 /// The result over one group, which both kinds of accumulators must agree on.
 fn result(name: &str, values: ArrayRef) -> ScalarValue {
-    let function = function(name, values.data_type(), false, None);
+    result_of(&function(name, values.data_type(), false, None), values)
+}
+
+fn result_of(function: &Arc<AggregateFunctionExpr>, values: ArrayRef) -> ScalarValue {
     let mut row = function.create_accumulator().expect("every function has one");
     row.update_batch(&[Arc::clone(&values)]).expect("an update");
     let by_row = row.evaluate().expect("a result");
 
-    let mut grouped = groups(&function);
+    let mut grouped = groups(function);
     grouped.update_batch(&[Arc::clone(&values)], &vec![0; values.len()], None, 1).unwrap();
     let by_group = grouped.evaluate(EmitTo::All).expect("a result");
     assert_eq!(by_group.data_type(), function.field().data_type(), "the promised type");
@@ -164,6 +175,43 @@ fn first_and_last_values_skip_nulls() {
     assert_eq!(result("first_value", Arc::clone(&names)), text("a"));
     assert_eq!(result("last_value", Arc::clone(&names)), text("b"));
     assert_eq!(result("listagg", names), text("a,b"));
+}
+
+/// As Flink's `CollectAggFunction`: NULL is left out, and nothing is no NULL.
+#[test]
+fn collect_counts_each_value() {
+    let shown = |distinct: bool, names: Vec<Option<&str>>| {
+        let names: ArrayRef = Arc::new(StringViewArray::from(names));
+        let function = function("collect", names.data_type(), distinct, None);
+        result_of(&function, names).to_string()
+    };
+    let names = vec![Some("b"), None, Some("a"), Some("b")];
+    assert_eq!(shown(false, names.clone()), "[{a:1,b:2}]");
+    assert_eq!(shown(true, names), "[{a:1,b:1}]");
+    assert_eq!(shown(false, vec![None]), "[{}]");
+}
+
+#[test]
+fn percentiles_are_between_numbers() {
+    let part = |part: f64| Some(ScalarValue::Float64(Some(part)));
+    let values: ArrayRef = Arc::new(Float64Array::from(vec![
+        Some(10.0),
+        None,
+        Some(20.0),
+        Some(40.0),
+        Some(30.0),
+    ]));
+    for (at, expected) in [(0.0, 10.0), (0.5, 25.0), (0.3, 19.0), (1.0, 40.0)] {
+        let function = function_with("percentile", &DataType::Float64, false, part(at));
+        let found = result_of(&function, Arc::clone(&values));
+        assert_eq!(found, ScalarValue::Float64(Some(expected)), "{at}");
+    }
+    let function = function_with("percentile", &DataType::Float64, false, part(0.5));
+    let nothing: ArrayRef = Arc::new(Float64Array::from(vec![None]));
+    assert_eq!(result_of(&function, nothing), ScalarValue::Float64(None));
+    let function = function_with("percentile", &DataType::Float64, false, part(1.5));
+    let error = function.create_accumulator().err().map(|error| error.to_string());
+    assert!(error.is_some_and(|error| error.contains("a part from 0 to 1, not 1.5")));
 }
 
 #[test]

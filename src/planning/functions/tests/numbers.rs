@@ -92,10 +92,13 @@ fn types_meet_in_conditions() {
         ("NOT b", "BOOLEAN", "false"),
         ("b AND nil IS NULL OR FALSE", "BOOLEAN", "true"),
         ("ROW(1, 'a') = ROW(1, 'a')", "BOOLEAN", "true"),
-        ("s SIMILAR TO 'h(e|é)%'", "BOOLEAN", "true"),
-        ("s NOT SIMILAR TO 'h.*'", "BOOLEAN", "true"),
-        ("'a%' SIMILAR TO '_!%' ESCAPE '!'", "BOOLEAN", "true"),
+        ("s SIMILAR TO 'h.*'", "BOOLEAN", "true"),
+        ("s SIMILAR TO 'h'", "BOOLEAN", "false"),
+        ("s NOT SIMILAR TO 'h%|x'", "BOOLEAN", "false"),
+        ("s SIMILAR TO 'h_(l){2}' || 'o'", "BOOLEAN", "true"),
+        ("'a%' SIMILAR TO 'a!%' ESCAPE '!'", "BOOLEAN", "true"),
         ("nil SIMILAR TO 'a'", "BOOLEAN", "NULL"),
+        ("s NOT SIMILAR TO nil", "BOOLEAN", "NULL"),
         ("s LIKE 'h!%%' ESCAPE '!'", "BOOLEAN", "false"),
         ("'a%b' LIKE 'a!%%' ESCAPE '!'", "BOOLEAN", "true"),
         ("'a%b' LIKE 'a\\%'", "BOOLEAN", "false"),
@@ -103,4 +106,6 @@ fn types_meet_in_conditions() {
         ("'1' + 1", "INT", "2"),
     ]);
     check_error("b + 1", "`+` does not take BOOLEAN and INT");
+    check_error("s SIMILAR TO '[a'", "the SIMILAR TO pattern '[a' has a `[`");
+    check_error("i SIMILAR TO '7'", "`SIMILAR TO` does not take INT and STRING");
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::ScalarUDF;
 
 pub(crate) use build::overlay;
+pub(crate) use similar::{similar_to, similar_to_each};
 pub(crate) use slice::{position, substring};
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {

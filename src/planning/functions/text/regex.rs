@@ -14,7 +14,7 @@ use regex::Regex;
 
 use super::super::arguments::{Arguments, Texts};
 use super::super::function::{Function, Parameter};
-use super::{length, similar};
+use super::length;
 
 use Parameter::{Integer, Text};
 
@@ -26,7 +26,6 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         regexp_count(),
         regexp_instr(),
         regexp_substr(),
-        similar_to(),
     ]
 }
 
@@ -93,38 +92,6 @@ fn regexp() -> Arc<ScalarUDF> {
             };
             let regex = regexes.get(row)?;
             found.push(regex.map(|r| !r.as_str().is_empty() && r.is_match(text)));
-        }
-        Ok(args.collect_booleans(|row| found[row]))
-    })
-    .alias(&["regexp_like"])
-    .udf()
-}
-
-/// `s SIMILAR TO pattern ESCAPE escape`: SQL's own regular expressions, which
-/// match the whole text.
-fn similar_to() -> Arc<ScalarUDF> {
-    Function::new("similar_to", &[Text, Text, Text], DataType::Boolean, |args| {
-        let (texts, patterns, escapes) = (args.texts(0)?, args.texts(1)?, args.texts(2)?);
-        let mut last: Option<(String, Regex)> = None;
-        let mut found = Vec::with_capacity(args.rows);
-        for row in 0..args.rows {
-            let (Some(text), Some(pattern)) = (texts.get(row), patterns.get(row)) else {
-                found.push(None);
-                continue;
-            };
-            if last.as_ref().is_none_or(|(made_of, _)| made_of != pattern) {
-                let escape = escapes.get(row).and_then(|escape| escape.chars().next());
-                let made = similar::expression(pattern, escape).and_then(|expression| {
-                    Regex::new(&expression).map_err(|error| error.to_string())
-                });
-                match made {
-                    Ok(regex) => last = Some((pattern.to_owned(), regex)),
-                    Err(reason) => {
-                        return exec_err!("SIMILAR TO '{pattern}' cannot be used: {reason}");
-                    }
-                }
-            }
-            found.push(last.as_ref().map(|(_, regex)| regex.is_match(text)));
         }
         Ok(args.collect_booleans(|row| found[row]))
     })

@@ -1,136 +1,248 @@
-//! The regular expressions of SIMILAR TO.
+//! SIMILAR TO: SQL's regular expressions, which match a whole string.
 //!
-//! `%` is any text and `_` any character; `|`, `*`, `+`, `?`, `{m,n}`, `(…)` and
-//! `[…]` mean what they mean elsewhere, and in brackets `[:ALPHA:]` and its like
-//! are classes. Everything else is itself.
+//! Besides `%` and `_` they have `|`, `*`, `+`, `?`, `{m,n}`, parentheses and
+//! brackets with classes such as `[:ALPHA:]`. In Flink a dot is any character,
+//! too; neither it nor `_` is the end of a line.
 //!
-//! Source: ISO/IEC 9075-2, 8.6; Calcite's `Like.sqlToRegexSimilar`.
+//! Source: Flink's `SqlLikeUtils`, after Calcite's `Like`.
 
-/// SQL's classes, and their characters as in a regular expression.
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::ScalarUDF;
+use regex::Regex;
+
+use super::super::function::{Function, Parameter};
+
+use Parameter::Text;
+
+/// What an escape character may stand before, apart from itself.
+const SPECIAL: &str = "[]()|^-+*_%?{}";
+/// Any character that does not end a line.
+const ANY: &str = r"[^\n\r\u{85}\u{2028}\u{2029}]";
 const CLASSES: &[(&str, &str)] = &[
-    ("[:ALPHA:]", r"\p{Alphabetic}"),
-    ("[:UPPER:]", r"\p{Uppercase}"),
-    ("[:LOWER:]", r"\p{Lowercase}"),
-    ("[:DIGIT:]", r"0-9"),
-    ("[:ALNUM:]", r"\p{Alphabetic}0-9"),
-    ("[:SPACE:]", r" "),
-    ("[:WHITESPACE:]", r"\s"),
+    ("[:ALPHA:]", "a-zA-Z"),
+    ("[:UPPER:]", "A-Z"),
+    ("[:LOWER:]", "a-z"),
+    ("[:DIGIT:]", "0-9"),
+    ("[:SPACE:]", " "),
+    ("[:WHITESPACE:]", r" \t\n\x0B\f\r"),
+    ("[:ALNUM:]", "a-zA-Z0-9"),
 ];
 
-/// The pattern as a regular expression of the `regex` crate, for the whole text.
+/// `SIMILAR TO` a pattern that is the same for all rows.
 ///
 /// # Errors
-/// What is wrong with the pattern.
-pub(super) fn expression(pattern: &str, escape: Option<char>) -> Result<String, String> {
-    let mut out = String::from("(?s)^(?:");
-    let mut rest = pattern.char_indices().peekable();
-    while let Some((at, letter)) = rest.next() {
-        if Some(letter) == escape {
-            let (_, escaped) = rest.next().ok_or("it ends with the escape character")?;
-            literal(&mut out, escaped);
-            continue;
+/// The pattern is wrong.
+pub(crate) fn similar_to(pattern: &str, escape: Option<char>) -> Result<Arc<ScalarUDF>> {
+    let regex = compiled(pattern, escape)?;
+    let detail = regex.as_str().to_owned();
+    let function = Function::new("similar_to", &[Text, Text], DataType::Boolean, move |args| {
+        let texts = args.texts(0)?;
+        Ok(args.collect_booleans(|row| Some(regex.is_match(texts.get(row)?))))
+    });
+    Ok(function.detail(&detail).udf())
+}
+
+/// `SIMILAR TO` with a pattern per row.
+pub(crate) fn similar_to_each(escape: Option<char>) -> Arc<ScalarUDF> {
+    let function = Function::new("similar_to", &[Text, Text], DataType::Boolean, move |args| {
+        let (texts, patterns) = (args.texts(0)?, args.texts(1)?);
+        let mut last: Option<(&str, Regex)> = None;
+        let mut found = Vec::with_capacity(args.rows);
+        for row in 0..args.rows {
+            let (Some(text), Some(pattern)) = (texts.get(row), patterns.get(row)) else {
+                found.push(None);
+                continue;
+            };
+            let regex = match last.take() {
+                Some((same, regex)) if same == pattern => regex,
+                _ => compiled(pattern, escape)?,
+            };
+            found.push(Some(regex.is_match(text)));
+            last = Some((pattern, regex));
         }
+        Ok(args.collect_booleans(|row| found[row]))
+    });
+    function.detail(&format!("each {escape:?}")).udf()
+}
+
+fn compiled(pattern: &str, escape: Option<char>) -> Result<Regex> {
+    let wrong =
+        |why: &str| DataFusionError::Plan(format!("the SIMILAR TO pattern '{pattern}' {why}"));
+    let translated = translated(pattern, escape).map_err(wrong)?;
+    Regex::new(&translated).map_err(|_| wrong("is no regular expression"))
+}
+
+/// The pattern as a regular expression of a whole text.
+fn translated(pattern: &str, escape: Option<char>) -> Result<String, &'static str> {
+    let mut out = String::with_capacity(pattern.len() + 16);
+    out.push_str(r"\A(?:");
+    let mut rest = pattern;
+    while let Some(letter) = rest.chars().next() {
+        rest = &rest[letter.len_utf8()..];
         match letter {
-            '%' => out.push_str(".*"),
-            '_' => out.push('.'),
-            '|' | '*' | '+' | '?' | '(' | ')' | '{' | '}' => out.push(letter),
-            '[' => {
-                let end = bracket(&pattern[at..], escape, &mut out)?;
-                while rest.peek().is_some_and(|(next, _)| *next < at + end) {
-                    rest.next();
-                }
-            }
-            other => literal(&mut out, other),
+            letter if Some(letter) == escape => rest = escaped(rest, letter, &mut out)?,
+            '_' | '.' => out.push_str(ANY),
+            '%' => out.push_str("(?s:.*)"),
+            '[' => rest = bracket(rest, escape, &mut out)?,
+            ']' => return Err("has a `]` without a `[`"),
+            '\\' | '$' => out.extend(['\\', letter]),
+            letter => out.push(letter),
         }
     }
-    out.push_str(")$");
+    out.push_str(r")\z");
     Ok(out)
 }
 
-/// Writes the class at the beginning of `text`; gives its length.
-fn bracket(text: &str, escape: Option<char>, out: &mut String) -> Result<usize, String> {
-    out.push('[');
-    let mut at = 1;
-    let mut is_first = true;
-    while let Some(letter) = text[at..].chars().next() {
-        if let Some((name, class)) =
-            CLASSES.iter().find(|(name, _)| text[at..].to_uppercase().starts_with(name))
-        {
-            out.push_str(class);
-            at += name.len();
-        } else if letter == ']' && !is_first {
-            out.push(']');
-            return Ok(at + 1);
-        } else {
-            at += letter.len_utf8();
-            match letter {
-                '^' if is_first => {
-                    out.push('^');
-                    continue;
-                }
-                '-' => out.push('-'),
-                letter if Some(letter) == escape => {
-                    let escaped = text[at..].chars().next();
-                    let escaped = escaped.ok_or("it ends with the escape character")?;
-                    literal(out, escaped);
-                    at += escaped.len_utf8();
-                }
-                letter => literal(out, letter),
-            }
-        }
-        is_first = false;
+/// What follows an escape character, to the letter.
+fn escaped<'t>(rest: &'t str, escape: char, out: &mut String) -> Result<&'t str, &'static str> {
+    let next = rest.chars().next().ok_or("ends in its escape character")?;
+    if !SPECIAL.contains(next) && next != escape {
+        return Err("escapes a character that means nothing special");
     }
-    Err("a [ is never closed".to_owned())
+    out.push_str(&regex::escape(next.encode_utf8(&mut [0; 4])));
+    Ok(&rest[next.len_utf8()..])
 }
 
-fn literal(out: &mut String, letter: char) {
-    out.push_str(&regex::escape(letter.encode_utf8(&mut [0; 4])));
+/// What follows a `[`, up to its `]`.
+fn bracket<'t>(
+    mut rest: &'t str,
+    escape: Option<char>,
+    out: &mut String,
+) -> Result<&'t str, &'static str> {
+    out.push('[');
+    while let Some(letter) = rest.chars().next() {
+        if letter == '[' {
+            let (class, after) = class(rest).ok_or("has an unknown class in brackets")?;
+            out.push_str(class);
+            rest = after;
+            continue;
+        }
+        rest = &rest[letter.len_utf8()..];
+        match letter {
+            ']' => {
+                out.push(']');
+                return Ok(rest);
+            }
+            letter if Some(letter) == escape => rest = escaped(rest, letter, out)?,
+            '-' | '^' => out.push(letter),
+            letter if SPECIAL.contains(letter) => {
+                return Err("has a special character in brackets, which needs an ESCAPE");
+            }
+            '\\' | '~' | '&' => out.extend(['\\', letter]),
+            letter => out.push(letter),
+        }
+    }
+    Err("has a `[` that is not closed")
+}
+
+/// The class at the beginning of `text`, in capitals or small letters.
+fn class(text: &str) -> Option<(&'static str, &str)> {
+    CLASSES.iter().find_map(|(name, class)| {
+        let small = name.to_ascii_lowercase();
+        let after = text.strip_prefix(name).or_else(|| text.strip_prefix(&small))?;
+        Some((*class, after))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The values of Calcite's SqlOperatorTest, `testSimilarToOperator`.
+    fn is_similar(text: &str, pattern: &str, escape: Option<char>) -> bool {
+        compiled(pattern, escape).expect("a pattern").is_match(text)
+    }
+
+    /// From Calcite's `SqlOperatorTest` and Flink's `SqlExpressionTest`.
     #[test]
-    fn texts_are_matched_as_sql_says() {
+    fn patterns_match_a_whole_text() {
         for (text, pattern, expected) in [
             ("", "", true),
             ("a", "a", true),
-            ("a", "b", false),
             ("a", "A", false),
             ("a", "a_", false),
-            ("a", "_a", false),
-            ("a", "%a", true),
             ("a", "%a%", true),
-            ("a", "a%", true),
             ("ab", "a_", true),
             ("abc", "a_", false),
-            ("abcd", "a%", true),
-            ("ab", "_b", true),
             ("abcd", "_d", false),
-            ("abcd", "%d", true),
             ("ab\ncd\nef", "%cd%", true),
-            ("abbc", "ab{2}c", true),
-            ("abc", "ab{2}c", false),
-            ("ab", "ab*", true),
-            ("cd", "(ab|cd)", true),
-            ("a.c", "a.c", true),
-            ("abc", "a.c", false),
-            ("acbd", "[abc]{2,3}%d", true),
-            ("y", "x?y", true),
-            ("x", "[^x-z]", false),
-            ("a1", "[[:ALPHA:]][[:DIGIT:]]", true),
-            ("11", "[[:alpha:]][[:digit:]]", false),
-            ("a", "[a-b]", true),
-            ("-", "[-a]", true),
+            ("ab\ncd\nef", "%cde%", false),
+            ("\n", "_", false),
+            ("acd", "ab*c+d", true),
+            ("abcccd", "ab*c+d", true),
+            ("abd", "ab*c+d", false),
+            ("aabc", "ab*c+d", false),
+            ("xababcy", "x(ab|c)*y", true),
+            ("xbcy", "x(ab|c)*y", false),
+            ("xy", "x(ab|c)+y", false),
+            ("123aXYZ", "_%_a%_", true),
+            ("bdd", "[ab][bcde]d", true),
+            ("abd", "[ab]d", false),
+            ("cd", "[a-e]d", true),
+            ("fred", "amy|fred", true),
+            ("freda", "amy|fred", false),
+            ("mike", "amy|fred", false),
+            ("abbb", "a(b{3})", true),
+            ("abb", "a(b{3})", false),
+            ("abbbbb", "ab{3,6}", true),
+            ("abbbbbbbb", "ab{3,6}", false),
+            ("", "ab?", false),
+            ("abb", "ab?", false),
+            ("TEST", ".EST", true),
+            ("a$b", "a$b", true),
+            (r"a\d", r"a\d", true),
+            ("a1", r"a\d", false),
         ] {
-            let made = regex::Regex::new(&expression(pattern, None).expect("a pattern"));
-            let matches = made.expect("an expression").is_match(text);
-            assert_eq!(matches, expected, "{text:?} SIMILAR TO {pattern:?}");
+            assert_eq!(is_similar(text, pattern, None), expected, "{text:?} {pattern}");
         }
-        let escaped = expression("100!%", Some('!')).expect("a pattern");
-        assert_eq!(escaped, "(?s)^(?:100%)$");
-        assert!(expression("[a", None).is_err() && expression("a!", Some('!')).is_err());
+    }
+
+    #[test]
+    fn classes_stand_in_brackets() {
+        for (text, pattern, expected) in [
+            ("z", "[[:ALPHA:]]", true),
+            ("1", "[[:alpha:]]", false),
+            ("é", "[[:ALPHA:]]", false),
+            ("1", "[[:ALPHA:][:DIGIT:]]", true),
+            ("x1", "[[:lower:]][[:ALNUM:]]", true),
+            ("1", "[^[:DIGIT:]]", false),
+            ("c", "[^a-b]", true),
+            ("\t", "[[:SPACE:]]", false),
+            ("\t", "[[:WHITESPACE:]]", true),
+        ] {
+            assert_eq!(is_similar(text, pattern, None), expected, "{text:?} {pattern}");
+        }
+    }
+
+    #[test]
+    fn an_escape_makes_a_special_character_plain() {
+        for (text, pattern, expected) in [
+            ("ab", r"a\_", false),
+            ("a_", r"a\_", true),
+            ("a%", r"a\%", true),
+            (r"a\", r"a\\", true),
+            ("]", r"[\]]", true),
+            ("(", r"\(", true),
+        ] {
+            assert_eq!(is_similar(text, pattern, Some('\\')), expected, "{text} {pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_told() {
+        for (pattern, why) in [
+            ("a]", "without a `[`"),
+            ("[a", "not closed"),
+            ("[a%]", "special character in brackets"),
+            ("[[:blue:]]", "unknown class"),
+            ("a!", "ends in its escape"),
+            ("!a", "nothing special"),
+            ("(a", "no regular expression"),
+        ] {
+            let error = compiled(pattern, Some('!')).expect_err(pattern).to_string();
+            assert!(error.contains(why), "{pattern}: {error}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use proptest::prelude::*;
 
-use super::{function, groups};
+use super::{function, function_with, groups};
 
 const PARTS: usize = 4;
 
@@ -155,6 +155,19 @@ proptest! {
             check(name, ty, false, &rows);
             check(name, ty, true, &rows);
         }
+    }
+
+    #[test]
+    fn counted_values_merge_exactly(rows in rows()) {
+        for ty in [DataType::Int64, DataType::Utf8View, DataType::Float64] {
+            check("collect", &ty, false, &rows);
+            check("collect", &ty, true, &rows);
+        }
+        let part = Some(ScalarValue::Float64(Some(0.3)));
+        let function = function_with("percentile", &DataType::Float64, false, part);
+        let column = column(&rows, &DataType::Float64);
+        let split = in_parts(&function, &rows, &column);
+        prop_assert_eq!(split, at_once(&function, &rows, &column));
     }
 
     #[test]
