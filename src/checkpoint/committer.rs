@@ -122,7 +122,8 @@ impl Committer {
             last_collected: 0,
         };
         let fence = committer.go_on()?;
-        committer.last_collected = fence.epoch;
+        // A process that never lives long collects all the same.
+        committer.last_collected = committer.archive.floor()?;
         committer.stored = fence.pieces.iter().map(|p| (p.id, p.clone())).collect();
         let is_first = fence.state.scans.is_empty() && fence.published_through == 0;
         Ok((committer, (!is_first).then_some(fence)))

@@ -123,7 +123,7 @@ impl OpenLeaf {
     pub fn numbers(&self) -> (i64, u64) {
         match self {
             OpenLeaf::Slices(slices) => (slices.places(), 0),
-            OpenLeaf::Sessions(sessions) => (0, sessions.behind()),
+            OpenLeaf::Sessions(sessions) => sessions.numbers(),
             OpenLeaf::AsTheyCame(_) => (0, 0),
         }
     }
@@ -132,7 +132,7 @@ impl OpenLeaf {
     pub fn number_from(&mut self, notes: &Notes) {
         match self {
             OpenLeaf::Slices(slices) => slices.begin_places_at(notes.places),
-            OpenLeaf::Sessions(sessions) => sessions.begin_behind_at(notes.behind),
+            OpenLeaf::Sessions(sessions) => sessions.number_from(notes.places, notes.behind),
             OpenLeaf::AsTheyCame(_) => {}
         }
     }

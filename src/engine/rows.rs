@@ -6,7 +6,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array,
 };
 use arrow::compute::{filter, filter_record_batch, take, take_record_batch};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
 use super::cut::misfit;
 use super::error::EngineError;
@@ -50,6 +50,18 @@ impl Rows {
         let judged_by = (judged.null_count() == 0).then(|| Arc::new(judged.clone()));
         let rest: Vec<usize> = (1..batch.num_columns()).collect();
         Ok(Self { batch: batch.project(&rest)?, judged_by, judged_by_at_most, split })
+    }
+
+    /// The rows with their split's number and their own places, from `first` on,
+    /// as columns behind.
+    pub fn with_places(&self, first: i64, schema: &SchemaRef) -> Result<Self, EngineError> {
+        let count = self.batch.num_rows();
+        let last = first + i64::try_from(count).expect("a batch is small");
+        let mut columns = self.batch.columns().to_vec();
+        columns.push(Arc::new(Int64Array::from(vec![self.split.cast_signed(); count])));
+        columns.push(Arc::new(Int64Array::from_iter_values(first..last)));
+        let batch = RecordBatch::try_new(Arc::clone(schema), columns)?;
+        Ok(Self { batch, ..self.clone() })
     }
 
     /// Rows that are never late.

@@ -50,6 +50,8 @@ pub struct OpenSessions {
     earliest: Option<i64>,
     /// Rows behind so far, which keeps them in the order they came.
     behind: u64,
+    /// Rows that have come, where their places are kept.
+    come: i64,
 }
 
 struct SessionSlice {
@@ -95,6 +97,11 @@ impl OpenSessions {
         if rows.batch.num_rows() == 0 {
             return Ok(());
         }
+        let rows = match leaf.places {
+            true => rows.with_places(self.come, &leaf.schema)?,
+            false => rows,
+        };
+        self.come += rows.batch.num_rows() as i64;
         let least = walls(leaf, &rows.batch).min().expect("there are rows");
         self.earliest = Some(self.earliest.map_or(least, |earliest| earliest.min(least)));
         let judged_by = |row: usize| rows.judged_by(row).max(fired);
@@ -163,13 +170,14 @@ impl OpenSessions {
         Ok(())
     }
 
-    pub fn behind(&self) -> u64 {
-        self.behind
+    /// How many rows have come, and how many of them were behind.
+    pub fn numbers(&self) -> (i64, u64) {
+        (self.come, self.behind)
     }
 
-    /// No row that is behind is given a number at or before this one.
-    pub fn begin_behind_at(&mut self, number: u64) {
-        self.behind = number;
+    /// No row is given a number before these.
+    pub fn number_from(&mut self, come: i64, behind: u64) {
+        (self.come, self.behind) = (come, behind);
     }
 
     /// Hands over everything.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,11 @@ impl OpenSlices {
             LeafState::Aggregate(aggregate) => {
                 Prepared::Groups(Evaluated::new(aggregate, &rows.batch)?)
             }
-            LeafState::Rows if leaf.places => Prepared::Rows(self.with_places(leaf, &rows)?),
+            LeafState::Rows if leaf.places => {
+                let placed = rows.with_places(self.come, &leaf.schema)?;
+                self.come += placed.batch.num_rows() as i64;
+                Prepared::Rows(placed.batch)
+            }
             LeafState::Rows => Prepared::Rows(rows.batch.clone()),
         };
         for (id, indexes) in parts {
@@ -102,18 +106,6 @@ impl OpenSlices {
             slice.add(leaf, &prepared, indexes.as_ref())?;
         }
         Ok(late)
-    }
-
-    /// The rows with their split's number and their own behind.
-    fn with_places(&mut self, leaf: &Leaf, rows: &Rows) -> Result<RecordBatch, EngineError> {
-        let count = i64::try_from(rows.batch.num_rows()).expect("a batch is small");
-        let places = Int64Array::from_iter_values(self.come..self.come + count);
-        self.come += count;
-        let split = vec![rows.split.cast_signed(); rows.batch.num_rows()];
-        let mut columns = rows.batch.columns().to_vec();
-        columns.push(Arc::new(Int64Array::from(split)));
-        columns.push(Arc::new(places));
-        Ok(RecordBatch::try_new(Arc::clone(&leaf.schema), columns)?)
     }
 
     /// Takes out every slice that is of use to a window which fires at or before

@@ -540,23 +540,35 @@ impl Splitter<'_> {
             Rel::Closed(closed) if closed.window.is_none() => return Ok(closed),
             rel => self.flowing(rel)?,
         };
-        Self::keep_rows(stream.branches, &stream.schema, None, None)
+        keep_rows(stream.branches, &stream.schema, None, None, Places::Forgotten)
     }
 
     /// Keeps the rows themselves until their window closes.
     fn rows_leaf(&mut self, mut stream: Stream) -> Result<Closed> {
-        let Some(session) = stream.session.take() else {
-            return match stream.window.filter(|w| !w.end.is_empty()) {
+        match stream.session.take() {
+            Some(session) => self.session_rows(stream, *session, Places::Forgotten),
+            None => match stream.window.filter(|w| !w.end.is_empty()) {
                 Some(window) => {
-                    Self::keep_rows(stream.branches, &stream.schema, Some(window), None)
+                    let (branches, schema) = (stream.branches, &stream.schema);
+                    keep_rows(branches, schema, Some(window), None, Places::Forgotten)
                 }
                 None => refused(
                     Operator::Query,
                     "this needs a window",
                     "read TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '5' MINUTE))",
                 ),
-            };
-        };
+            },
+        }
+    }
+
+    /// Keeps rows until their session closes; what had been put on them comes
+    /// after that.
+    fn session_rows(
+        &mut self,
+        stream: Stream,
+        session: OpenSession,
+        places: Places,
+    ) -> Result<Closed> {
         let schema = &session.schema;
         let columns = session.window.partition.iter().map(first);
         let columns: Vec<Expr> = columns
@@ -573,34 +585,52 @@ impl Splitter<'_> {
         for (branch, ops) in branches.iter_mut().zip(&session.ops) {
             branch.ops.truncate(*ops);
         }
-        let mut closed =
-            Self::keep_rows(branches, schema, Some(session.window), Some(sessions))?;
+        let window = Some(session.window);
+        let mut closed = keep_rows(branches, schema, window, Some(sessions), places)?;
         for node in &session.nodes {
-            closed.plan = node.with_new_exprs(node.expressions(), vec![closed.plan])?;
+            let mut exprs = node.expressions();
+            if let (LogicalPlan::Projection(_), Places::Kept) = (node, places) {
+                exprs.extend(over::place_columns());
+            }
+            closed.plan = node.with_new_exprs(exprs, vec![closed.plan])?;
         }
         closed.window = stream.window;
         Ok(closed)
     }
+}
 
-    fn keep_rows(
-        branches: Vec<PartialBranch>,
-        schema: &DFSchemaRef,
-        window: Option<WindowColumns>,
-        sessions: Option<Sessions>,
-    ) -> Result<Closed> {
-        let rows = ClosedRows::new(schema);
-        let leaf = Leaf {
-            spec: window.as_ref().map_or_else(WindowSpec::whole, |w| w.spec.clone()),
-            window_end: window.as_ref().map(|w| first(&w.end)),
-            assigned_to: if sessions.is_some() { AssignTo::Slice } else { AssignTo::Windows },
-            gathers: sessions.map_or(Gathering::Slices, Gathering::Sessions),
-            places: false,
-            in_order: false,
-            state: LeafState::Rows,
-            schema: Arc::clone(rows.schema()),
-        };
-        closed(branches, leaf, rows, schema, window)
-    }
+/// Whether rows that are kept come with their places in their log, in columns
+/// behind their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Places {
+    Kept,
+    Forgotten,
+}
+
+/// A leaf that keeps rows of `schema` until their window closes, or to the end.
+fn keep_rows(
+    branches: Vec<PartialBranch>,
+    schema: &DFSchemaRef,
+    window: Option<WindowColumns>,
+    sessions: Option<Sessions>,
+    places: Places,
+) -> Result<Closed> {
+    let schema = match places {
+        Places::Kept => &over::with_places(schema)?,
+        Places::Forgotten => schema,
+    };
+    let rows = ClosedRows::new(schema);
+    let leaf = Leaf {
+        spec: window.as_ref().map_or_else(WindowSpec::whole, |w| w.spec.clone()),
+        window_end: window.as_ref().map(|w| first(&w.end)),
+        assigned_to: if sessions.is_some() { AssignTo::Slice } else { AssignTo::Windows },
+        gathers: sessions.map_or(Gathering::Slices, Gathering::Sessions),
+        places: places == Places::Kept,
+        in_order: false,
+        state: LeafState::Rows,
+        schema: Arc::clone(rows.schema()),
+    };
+    closed(branches, leaf, rows, schema, window)
 }
 
 impl Rel {

@@ -9,16 +9,15 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::logical_expr::expr::{Sort, WindowFunction};
 use datafusion::logical_expr::{self as logical, Expr, LogicalPlan};
 
 use super::{
-    AssignTo, Closed, ClosedRows, Operator, PartialInput, Rel, Result, Splitter, Stream,
-    WindowColumns, WindowSpec, above, closed, first, refused, unaliased,
+    Closed, Operator, PartialInput, Places, Rel, Result, Splitter, Stream, WindowColumns,
+    above, keep_rows, refused, unaliased,
 };
 use crate::planning::event_time::passed_on;
-use crate::planning::pipeline::{Gathering, Leaf, LeafState};
 
 /// Hidden columns of rows that are kept: a number for their split, and their
 /// place among the rows that came from it.
@@ -41,10 +40,10 @@ impl Splitter<'_> {
         let closed = match input {
             input if all_there => self.close(input)?,
             Rel::Stream(stream)
-                if (of_window || self.may_wait_for_end) && stream.session.is_none() =>
+                if of_window || (self.may_wait_for_end && stream.session.is_none()) =>
             {
                 let window = stream.window.clone().filter(|_| of_window);
-                return numbered(over, stream, window);
+                return self.numbered(over, stream, window);
             }
             input if of_window => self.close(input)?,
             input if self.may_wait_for_end => self.whole(input)?,
@@ -63,47 +62,49 @@ impl Splitter<'_> {
         let plan = unnamed(over, ordered, closed.plan)?;
         Ok(Rel::Closed(Closed { plan, leaves: closed.leaves, window }))
     }
+
+    /// `over` on rows as they come, by window or on all of them.
+    fn numbered(
+        &mut self,
+        over: &logical::Window,
+        mut stream: Stream,
+        window: Option<WindowColumns>,
+    ) -> Result<Rel> {
+        // Rows of an earlier stage have no log to have a place in.
+        let of_sources =
+            stream.branches.iter().all(|b| matches!(b.input, PartialInput::Scan { .. }));
+        let places = if of_sources { Places::Kept } else { Places::Forgotten };
+        let (schema, times) = (Arc::clone(&stream.schema), stream.times.clone());
+        let mut closed = match stream.session.take() {
+            Some(session) => self.session_rows(stream, *session, places)?,
+            None => keep_rows(stream.branches, &schema, window, None, places)?,
+        };
+        let place = |order: &[Sort]| {
+            let by_time = |sort: &Sort| {
+                passed_on(&sort.expr, &schema).is_some_and(|i| times.contains(&i))
+            };
+            let asc = !matches!(order, [last] if !last.asc && by_time(last));
+            let columns = place_columns().filter(|_| of_sources);
+            columns.map(|column| Sort::new(column, asc, true)).collect()
+        };
+        let ordered = with_order(over, &schema, &place).unwrap_or(over.window_expr.clone());
+        closed.plan = unnamed(over, ordered, closed.plan)?;
+        Ok(Rel::Closed(closed))
+    }
 }
 
-/// `over` on rows of a source, which keep their places, by window or all.
-fn numbered(
-    over: &logical::Window,
-    stream: Stream,
-    window: Option<WindowColumns>,
-) -> Result<Rel> {
-    let mut fields: Vec<_> =
-        stream.schema.iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
+/// The columns that [`with_places`] adds.
+pub(super) fn place_columns() -> impl Iterator<Item = Expr> {
+    PLACE.iter().map(|name| Expr::Column(Column::from_name(*name)))
+}
+
+/// `schema` and, behind its columns, those of the rows' places.
+pub(super) fn with_places(schema: &DFSchema) -> Result<DFSchemaRef> {
+    let mut fields: Vec<_> = schema.iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
     for name in PLACE {
         fields.push((None, Arc::new(Field::new(name, DataType::Int64, false))));
     }
-    let schema = Arc::new(DFSchema::new_with_metadata(fields, Default::default())?);
-    let rows = ClosedRows::new(&schema);
-    let leaf = Leaf {
-        spec: window.as_ref().map_or_else(WindowSpec::whole, |w| w.spec.clone()),
-        window_end: window.as_ref().map(|w| first(&w.end)),
-        assigned_to: AssignTo::Windows,
-        gathers: Gathering::Slices,
-        state: LeafState::Rows,
-        places: true,
-        in_order: false,
-        schema: Arc::clone(rows.schema()),
-    };
-    // Rows of an earlier stage have no log to have a place in.
-    let of_sources =
-        stream.branches.iter().all(|b| matches!(b.input, PartialInput::Scan { .. }));
-    let place = |order: &[Sort]| {
-        let by_time = |sort: &Sort| {
-            passed_on(&sort.expr, &stream.schema).is_some_and(|i| stream.times.contains(&i))
-        };
-        let asc = !matches!(order, [last] if !last.asc && by_time(last));
-        let sort = |name: &str| Sort::new(Expr::Column(Column::from_name(name)), asc, true);
-        if of_sources { PLACE.map(sort).to_vec() } else { Vec::new() }
-    };
-    let input_schema = Arc::clone(&stream.schema);
-    let mut closed = closed(stream.branches, leaf, rows, &schema, window)?;
-    let ordered = with_order(over, &input_schema, &place).unwrap_or(over.window_expr.clone());
-    closed.plan = unnamed(over, ordered, closed.plan)?;
-    Ok(Rel::Closed(closed))
+    Ok(Arc::new(DFSchema::new_with_metadata(fields, Default::default())?))
 }
 
 /// The functions of `over` with an order that leaves no two rows equal; `None`
