@@ -16,6 +16,7 @@ use crate::options::Options;
 use crate::planning::catalog::Connectors;
 use crate::sinks::capture::Capture;
 use crate::sinks::{self, Sink, SinkTable};
+use crate::sources::files::{self, FileTable};
 use crate::sources::replay::{NextOrder, Partitions, Replay, Topics};
 use crate::sources::{self, BoundSource, SourceTable};
 
@@ -31,6 +32,8 @@ pub enum Landed {
 
 #[derive(Debug)]
 pub struct CaseConnectors {
+    /// Where the case keeps what tables of files hold.
+    pub tables: PathBuf,
     pub input: BTreeMap<String, Arc<Partitions>>,
     pub order: Arc<NextOrder>,
     pub scratch: PathBuf,
@@ -42,11 +45,13 @@ pub struct CaseConnectors {
 
 impl CaseConnectors {
     pub fn new(
+        tables: PathBuf,
         input: &BTreeMap<String, Arc<Partitions>>,
         order: &Arc<NextOrder>,
         scratch: &Path,
     ) -> Self {
         Self {
+            tables,
             input: input.clone(),
             order: Arc::clone(order),
             scratch: scratch.to_owned(),
@@ -108,6 +113,21 @@ impl Connectors for CaseConnectors {
             return Err(vec![diagnostic.hint("give a `datagen` table 'number-of-rows'")]);
         }
         Ok(bound)
+    }
+
+    fn files(
+        &self,
+        table: &SourceTable<'_>,
+        options: Options,
+    ) -> Result<FileTable, Vec<Diagnostic>> {
+        files::bind(table, options.clone())?;
+        let stem = |path: &Path| path.file_stem().is_some_and(|stem| stem == table.name);
+        let found = std::fs::read_dir(&self.tables).into_iter().flatten().flatten();
+        let path = found.map(|entry| entry.path()).find(|path| stem(path));
+        let path = path.unwrap_or_else(|| self.tables.join(table.name));
+        let old = options.clone().take("connector.path").is_some();
+        let key = if old { "connector.path" } else { "path" };
+        files::bind(table, options.with(key, path.display().to_string()))
     }
 
     fn sink(

@@ -8,6 +8,7 @@
 //! | `query.sql` | the script, where the case is not of a query beside `cases` |
 //! | `input/TOPIC.PARTITION.jsonl`, `.csv`, `.txt` | the messages of one partition, one payload a line, in offset order; the line `<tombstone>` is a message without a value; the timestamp is the line's number in milliseconds |
 //! | `input/TOPIC.PARTITION.messages.jsonl` | the same where keys, headers, timestamps, or bytes that are no line of text matter: `{"timestamp":0,"key":"k","headers":[["h","v"]],"value":"…"}`, where a text may be `{"base64":"…"}` |
+//! | `tables/NAME`, `tables/NAME.*` | what the table of files NAME holds, in the table's own format |
 //! | `arrival` | an order of arrival with pauses, for idle timeouts; without it, messages come in several orders that must all give the same rows |
 //! | `expected.csv`, `expected.TABLE.csv` | the rows of a sink, in any order |
 //! | `expected.toml` | `late_rows`, `undecodable`: how many are left out |

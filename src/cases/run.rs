@@ -137,7 +137,12 @@ impl<'a> Prepared<'a> {
         let env = |name: &str| placeholder(&case.script, name);
         let script = crate::sql::parse(&file, &env).map_err(refused)?;
         let order = Arc::new(NextOrder::default());
-        let connectors = Rc::new(CaseConnectors::new(&case.input, &order, scratch));
+        let connectors = Rc::new(CaseConnectors::new(
+            case.folder.join("tables"),
+            &case.input,
+            &order,
+            scratch,
+        ));
         let planned = crate::planning::plan(
             &script,
             BTreeMap::new(),

@@ -25,6 +25,7 @@ mod interval_join;
 mod keep_first;
 mod late;
 mod leaves;
+mod lookup;
 mod ops;
 mod outputs;
 mod resume;

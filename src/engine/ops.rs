@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::error::EngineError;
+use super::lookup::look_up;
 use super::rows::Rows;
 use crate::planning::pipeline::{AssignTo, AssignWindow, Expansion, Op, Unnest};
 use crate::planning::window::WindowSpec;
@@ -33,6 +34,7 @@ pub fn apply(ops: &[Op], mut rows: Rows) -> Result<Rows, EngineError> {
             Op::AssignWindow(assign) => assign_window(assign, rows)?,
             Op::Unnest(unnest) => unnested(unnest, &rows)?,
             Op::Expand { sets, schema } => expand(sets, schema, &rows)?,
+            Op::Lookup(lookup) => look_up(lookup, &rows)?,
         };
     }
     Ok(rows)
@@ -91,7 +93,7 @@ fn project(
 
 /// `schema` with columns nullable where nulls came: an expression may be called
 /// NOT NULL by its planner and still meet a NULL of a tolerated bad message.
-fn fitting(schema: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
+pub fn fitting(schema: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
     let strict = |(field, column): (&Arc<arrow::datatypes::Field>, &ArrayRef)| {
         !field.is_nullable() && column.null_count() > 0
     };

@@ -22,8 +22,19 @@ use super::{
 };
 use crate::checkpoint::Counters;
 use crate::formats::MessageParts;
-use crate::planning::pipeline::{Job, ScanColumn};
+use crate::planning::pipeline::{Job, Op, ScanColumn};
 use crate::sources::{MetadataKey, OpenRequest, Split};
+
+/// Reads what rows are looked up in: a file that cannot be read should cost no
+/// reading of others.
+fn load_tables(job: &Job) -> Result<(), EngineError> {
+    for op in job.branches.iter().flat_map(|branch| &branch.ops) {
+        if let Op::Lookup(lookup) = op {
+            lookup.table.load()?;
+        }
+    }
+    Ok(())
+}
 
 impl Engine {
     pub(super) fn start(
@@ -35,6 +46,7 @@ impl Engine {
         let clock = &options.clock;
         // Outputs first: a sink that cannot be written to should cost no reading.
         let outputs = Outputs::open(&job, clock, &status)?;
+        load_tables(&job)?;
         let state = options.checkpoints.state.as_ref();
         let destinations = outputs.destinations();
         let (commits, recovered) = Commits::open(state, &options.run_id, destinations, clock)?;

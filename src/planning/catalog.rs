@@ -13,14 +13,17 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column as DfColumn, Result};
+use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, Extension, LogicalPlan, LogicalPlanBuilder, TableSource,
 };
 
+use super::closed_plan::ClosedRows;
 use super::user_functions::UserFunctions;
 use super::window::EventTimeNode;
 use crate::diagnostics::{Diagnostic, Span};
 use crate::options::Options;
+use crate::sources::files::{self, FileTable};
 use crate::sources::{BoundSource, MetadataKey, SourceTable};
 use crate::sql::ast::{ColumnKind, CreateTable};
 use crate::types::{Column, FLINK_TYPE};
@@ -32,6 +35,15 @@ pub trait Connectors {
         table: &SourceTable<'_>,
         options: Options,
     ) -> std::result::Result<BoundSource, Vec<Diagnostic>>;
+
+    /// A table that is looked up in.
+    fn files(
+        &self,
+        table: &SourceTable<'_>,
+        options: Options,
+    ) -> std::result::Result<FileTable, Vec<Diagnostic>> {
+        files::bind(table, options)
+    }
 
     fn sink(
         &self,
@@ -91,7 +103,24 @@ pub struct Table {
     pub definition: CreateTable,
     /// The physical columns, in the order of the declaration.
     pub physical: Vec<Column>,
-    source: RefCell<Option<Arc<ScanTable>>>,
+    source: RefCell<Option<TableRead>>,
+}
+
+/// What a table is when it is read.
+#[derive(Debug, Clone)]
+pub enum TableRead {
+    Stream(Arc<ScanTable>),
+    /// A scan of a table of files, with its computed columns.
+    Files(Arc<LogicalPlan>),
+}
+
+impl TableRead {
+    fn plan(&self) -> &LogicalPlan {
+        match self {
+            TableRead::Stream(scan) => scan.plan(),
+            TableRead::Files(plan) => plan,
+        }
+    }
 }
 
 /// A table as it is read.
@@ -172,13 +201,65 @@ impl Table {
         connectors: &dyn Connectors,
         time_zone: &str,
         plan_expr: ExprPlanner<'_>,
-    ) -> std::result::Result<Arc<ScanTable>, Vec<Diagnostic>> {
+    ) -> std::result::Result<TableRead, Vec<Diagnostic>> {
         if let Some(source) = &*self.source.borrow() {
-            return Ok(Arc::clone(source));
+            return Ok(source.clone());
         }
-        let bound = self.bind(connectors, time_zone, plan_expr).map(Arc::new)?;
-        self.source.replace(Some(Arc::clone(&bound)));
-        Ok(bound)
+        let read = if files::are_files(&self.options()) {
+            let plan = self.bind_files(connectors, time_zone, plan_expr)?;
+            TableRead::Files(Arc::new(plan))
+        } else {
+            TableRead::Stream(Arc::new(self.bind(connectors, time_zone, plan_expr)?))
+        };
+        self.source.replace(Some(read.clone()));
+        Ok(read)
+    }
+
+    /// The plan of a table of files.
+    fn bind_files(
+        &self,
+        connectors: &dyn Connectors,
+        time_zone: &str,
+        plan_expr: ExprPlanner<'_>,
+    ) -> std::result::Result<LogicalPlan, Vec<Diagnostic>> {
+        let definition = &self.definition;
+        let name = &definition.name;
+        let unfit = |what: &str, span| {
+            let message = format!("a table of files that is read has no {what}");
+            vec![Diagnostic::error(message).at(span)]
+        };
+        if let Some(watermark) = &definition.watermark {
+            return Err(unfit("WATERMARK: it is looked up in", watermark.column.span));
+        }
+        if let Some(by) = definition.partitioned_by.first() {
+            return Err(unfit("PARTITIONED BY", by.span));
+        }
+        for column in &definition.columns {
+            if let ColumnKind::Metadata { key, .. } = &column.kind {
+                return Err(unfit("METADATA columns", key.span));
+            }
+        }
+        let table = SourceTable {
+            name: &name.value,
+            name_span: name.span,
+            columns: &self.physical,
+            time_zone,
+        };
+        let table = Arc::new(connectors.files(&table, self.options())?);
+        let bug = |e: datafusion::error::DataFusionError| {
+            vec![Diagnostic::error(e.strip_backtrace()).at(name.span)]
+        };
+        let source = provider_as_source(Arc::new(ClosedRows::of_files(&table)));
+        let scan = LogicalPlanBuilder::scan(name.value.as_str(), source, None)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(bug)?;
+        let mut errors = Vec::new();
+        let computed = self.computed_columns(&scan, plan_expr, &mut errors);
+        match errors.is_empty() {
+            true if computed.is_empty() => Ok(scan),
+            true => self.with_computed(&scan, &computed).map_err(bug),
+            false => Err(errors),
+        }
     }
 
     fn bind(
@@ -425,7 +506,7 @@ pub struct Catalog {
 }
 
 /// Binds tables that are read; set by the planner.
-pub type Reader = Box<dyn Fn(&Table) -> std::result::Result<Arc<ScanTable>, Vec<Diagnostic>>>;
+pub type Reader = Box<dyn Fn(&Table) -> std::result::Result<TableRead, Vec<Diagnostic>>>;
 
 impl std::fmt::Debug for Catalog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -464,8 +545,8 @@ impl Catalog {
         match self.entries.get(name) {
             None => Ok(None),
             Some(Entry::View(plan)) => Ok(Some(plan.clone())),
-            Some(Entry::Table(table)) => match self.scan(table) {
-                Ok(scan) => Ok(Some(scan.plan().clone())),
+            Some(Entry::Table(table)) => match self.read(table) {
+                Ok(read) => Ok(Some(read.plan().clone())),
                 Err(errors) => {
                     self.errors.borrow_mut().extend(errors);
                     datafusion::common::plan_err!("table `{name}` cannot be read")
@@ -475,14 +556,17 @@ impl Catalog {
     }
 
     /// The table as it is read.
-    pub fn scan(&self, table: &Table) -> std::result::Result<Arc<ScanTable>, Vec<Diagnostic>> {
+    fn read(&self, table: &Table) -> std::result::Result<TableRead, Vec<Diagnostic>> {
         let reader = self.reader.as_ref().expect("the planner sets a reader first");
         reader(table)
     }
 
     pub fn scan_named(&self, name: &str) -> Option<Arc<ScanTable>> {
         match self.entries.get(name)? {
-            Entry::Table(table) => self.scan(table).ok(),
+            Entry::Table(table) => match self.read(table).ok()? {
+                TableRead::Stream(scan) => Some(scan),
+                TableRead::Files(_) => None,
+            },
             Entry::View(_) => None,
         }
     }

@@ -7,14 +7,17 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::sources::files::FileTable;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DFSchema, DFSchemaRef, Result};
-use datafusion::datasource::provider_as_source;
+use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, Result};
+use datafusion::datasource::{DefaultTableSource, provider_as_source};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableType, col};
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, LogicalPlanBuilder, TableScan, TableType, col,
+};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, reset_plan_states};
 use datafusion::physical_plan::memory::MemoryStream;
@@ -26,11 +29,18 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 /// Rows on their way into a plan: filled before an execution, emptied by it.
 pub type Slot = Arc<Mutex<Vec<RecordBatch>>>;
 
-/// A leaf of the plan, which the closed rows of one kind are put into.
+/// A leaf of the plan, which the closed rows of one kind are put into; or a table
+/// of files, which is the same in every execution.
 #[derive(Debug, Clone)]
 pub struct ClosedRows {
     schema: SchemaRef,
-    slot: Slot,
+    rows: LeafRows,
+}
+
+#[derive(Debug, Clone)]
+enum LeafRows {
+    Slot(Slot),
+    Files(Arc<FileTable>),
 }
 
 impl ClosedRows {
@@ -43,7 +53,22 @@ impl ClosedRows {
             .map(|(i, field)| field.as_ref().clone().with_name(format!("c{i}")))
             .collect();
         let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        Self { schema, slot: Slot::default() }
+        Self { schema, rows: LeafRows::Slot(Slot::default()) }
+    }
+
+    /// The rows of a table of files.
+    pub fn of_files(table: &Arc<FileTable>) -> Self {
+        let schema = Arc::clone(table.schema());
+        Self { schema, rows: LeafRows::Files(Arc::clone(table)) }
+    }
+
+    /// The table of files that `scan` reads.
+    pub fn files_of(scan: &TableScan) -> Option<&Arc<FileTable>> {
+        let source = scan.source.downcast_ref::<DefaultTableSource>()?;
+        match &source.table_provider.downcast_ref::<Self>()?.rows {
+            LeafRows::Files(table) => Some(table),
+            LeafRows::Slot(_) => None,
+        }
     }
 
     /// The columns, named by position.
@@ -69,11 +94,21 @@ impl ClosedRows {
     }
 
     fn fill(&self, batches: Vec<RecordBatch>) {
-        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = batches;
+        if let LeafRows::Slot(slot) = &self.rows {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = batches;
+        }
     }
 
-    fn drain(&self) -> Vec<RecordBatch> {
-        std::mem::take(&mut *self.slot.lock().unwrap_or_else(PoisonError::into_inner))
+    fn drain(&self) -> Result<Vec<RecordBatch>> {
+        match &self.rows {
+            LeafRows::Slot(slot) => {
+                Ok(std::mem::take(&mut *slot.lock().unwrap_or_else(PoisonError::into_inner)))
+            }
+            LeafRows::Files(table) => {
+                let rows = table.rows().map_err(|e| DataFusionError::External(Box::new(e)))?;
+                Ok(rows.as_ref().clone())
+            }
+        }
     }
 }
 
@@ -154,7 +189,7 @@ impl ExecutionPlan for ClosedRowsExec {
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut batches = self.rows.drain();
+        let mut batches = self.rows.drain()?;
         if let Some(projection) = &self.projection {
             for batch in &mut batches {
                 *batch = batch.project(projection)?;

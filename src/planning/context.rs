@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::catalog::Catalog;
 use super::functions::{self, Session};
+use super::lookup;
 use super::user_functions::DeclaredFunctions;
 use crate::diagnostics::closest;
 
@@ -88,7 +89,7 @@ impl ContextProvider for PlanContext<'_> {
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         let own = || self.state.scalar_functions().get(&name.to_lowercase()).cloned();
         let own = || own().filter(|_| !functions::is_foreign(name));
-        self.declared.native(name).or_else(own)
+        self.declared.native(name).or_else(own).or_else(|| lookup::function(name))
     }
 
     fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {

@@ -13,6 +13,7 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan};
 
+use super::lookup::is_lookup;
 use super::time_bounds;
 use super::unnest::UnnestNode;
 use super::window::{AssignWindowNode, EventTimeNode, TimeKind};
@@ -84,7 +85,11 @@ fn is_proctime(expr: &Expr) -> bool {
 
 /// Both sides' columns with the right ones behind the left ones.
 fn of_join(join: &Join, above: &[&Expr]) -> TimeColumns {
-    let (left, right) = (columns(&join.left), columns(&join.right));
+    let left = columns(&join.left);
+    if is_lookup(&join.right) {
+        return left;
+    }
+    let right = columns(&join.right);
     let mut conditions: Vec<&Expr> = above.to_vec();
     conditions.extend(join.filter.iter().flat_map(split_conjunction));
     let schemas = (join.left.schema().as_ref(), join.right.schema().as_ref());

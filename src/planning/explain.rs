@@ -188,6 +188,10 @@ fn branch_lines(out: &mut String, job: &Job, branch: &Branch) {
             }
             Op::Unnest(unnest) => format!("a row for each element of {}", unnest.list),
             Op::Expand { sets, .. } => format!("repeat for {} grouping sets", sets.len()),
+            Op::Lookup(lookup) => {
+                let keys: Vec<_> = lookup.keys.iter().map(ToString::to_string).collect();
+                format!("look up {} in {}", keys.join(", "), lookup.name)
+            }
         };
         let _ = writeln!(out, "  {line}");
     }

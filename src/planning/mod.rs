@@ -17,6 +17,8 @@ pub mod functions;
 mod group_window;
 mod insert;
 mod job;
+mod keyed_rows;
+mod lookup;
 mod merging;
 mod not_in;
 pub mod pipeline;
@@ -331,6 +333,7 @@ impl<'a> Planner<'a> {
         let mut ast = query.ast.clone();
         let place = |misuse: errors::Misuse| misuse.diagnostic(self.script, query.span);
         self.functions.expand(&mut *ast).map_err(|misuse| Vec::from_iter(misuse.map(place)))?;
+        lookup::rewrite(&mut *ast).map_err(|misuse| vec![place(misuse)])?;
         unnest::rewrite(&mut *ast);
         group_window::rewrite(&mut ast);
         functions::syntax::rewrite(&mut *ast).map_err(|misuse| vec![place(misuse)])?;
@@ -338,6 +341,7 @@ impl<'a> Planner<'a> {
         let planned = SqlToRel::new(&context)
             .sql_statement_to_plan(statement)
             .and_then(not_in::rewrite)
+            .and_then(lookup::mark)
             .and_then(|plan| coercion::typed_plan(plan, &self.time_zone()));
         let declared = self.catalog.take_errors();
         match planned {

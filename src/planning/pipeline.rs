@@ -21,6 +21,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use super::closed_plan::ClosedPlan;
+use super::keyed_rows::KeyedRows;
 use super::window::{TimeKind, WindowSpec};
 use crate::formats::{DecodingFormat, EncodingFormat};
 use crate::sinks::Sink;
@@ -155,6 +156,22 @@ pub enum Op {
         sets: Vec<Expansion>,
         schema: SchemaRef,
     },
+    Lookup(Arc<Lookup>),
+}
+
+/// Joins each row with the rows that a table holds, whose columns are appended.
+#[derive(Debug)]
+pub struct Lookup {
+    /// What is looked up in, for a person.
+    pub name: String,
+    pub table: KeyedRows,
+    /// Over the rows; equal to the table's keys where they meet.
+    pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// Over the columns of both; what more must hold.
+    pub filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Whether a row that meets none stays, with NULLs.
+    pub outer: bool,
+    pub schema: SchemaRef,
 }
 
 /// Repeats each row once per element of an array or map, whose columns are

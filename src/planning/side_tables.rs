@@ -155,6 +155,7 @@ fn schema_of(job: &Job, branch: &Branch) -> SchemaRef {
         }
         Op::AssignWindow(assign) => Some(&assign.schema),
         Op::Unnest(unnest) => Some(&unnest.schema),
+        Op::Lookup(lookup) => Some(&lookup.schema),
         Op::Filter(_) => None,
     });
     let of_input = || match branch.input {

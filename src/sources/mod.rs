@@ -5,6 +5,7 @@
 //! each worker reads its splits through a [`SplitReader`].
 
 mod datagen;
+pub mod files;
 mod kafka;
 pub mod replay;
 

@@ -69,6 +69,11 @@ impl Dialect for FlinkDialect {
         true
     }
 
+    /// `JOIN t FOR SYSTEM_TIME AS OF …`.
+    fn supports_table_versioning(&self) -> bool {
+        true
+    }
+
     /// `INTERVAL '5'` without a unit is nothing in Flink.
     fn require_interval_qualifier(&self) -> bool {
         true

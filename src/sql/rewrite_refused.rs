@@ -12,10 +12,6 @@ use crate::diagnostics::Diagnostic;
 pub(super) fn word(word: &str, cursor: &Cursor<'_>) -> Option<Diagnostic> {
     let is_call = cursor.peek_nth(1).is_some_and(|t| *t.token() == Token::LParen);
     let (what, hint) = match word {
-        "FOR" if cursor.are_words(&["FOR", "SYSTEM_TIME"]) => (
-            "a temporal join (FOR SYSTEM_TIME AS OF)",
-            "join two window functions over the same window instead",
-        ),
         "MATCH_RECOGNIZE" if is_call => {
             ("MATCH_RECOGNIZE", "express the pattern with window functions")
         }

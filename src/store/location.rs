@@ -41,6 +41,23 @@ impl Location {
         }
     }
 
+    /// The folder that this lies in, and its name there.
+    pub fn parent(&self) -> Option<(Self, String)> {
+        match self {
+            Location::Local(path) => {
+                let name = path.file_name()?.to_str()?.to_owned();
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let parent = parent.map_or_else(|| PathBuf::from("."), PathBuf::from);
+                Some((Location::Local(parent), name))
+            }
+            Location::S3 { bucket, prefix } => {
+                let (parent, name) = prefix.rsplit_once('/').unwrap_or(("", prefix));
+                let parent = Location::S3 { bucket: bucket.clone(), prefix: parent.to_owned() };
+                (!name.is_empty()).then(|| (parent, name.to_owned()))
+            }
+        }
+    }
+
     /// True if this is `other` or a folder in it.
     pub fn is_within(&self, other: &Location) -> bool {
         match (self, other) {

@@ -7,9 +7,13 @@ use datafusion::logical_expr::{self as logical, LogicalPlan};
 use super::window_columns::WindowColumns;
 use super::{Closed, Operator, Rel, Result, Splitter, refused};
 use crate::planning::event_time::passed_on;
+use crate::planning::lookup::is_lookup;
 
 impl Splitter<'_> {
     pub(super) fn join(&mut self, join: &logical::Join) -> Result<Rel> {
+        if is_lookup(&join.right) {
+            return self.lookup_join(join);
+        }
         let left = self.plan(&join.left)?;
         let right = self.plan(&join.right)?;
         match equal_windows(join, &left, &right) {
@@ -30,7 +34,7 @@ impl Splitter<'_> {
 }
 
 /// The join as part of the plan above closed rows.
-fn joined(
+pub(super) fn joined(
     join: &logical::Join,
     left: Closed,
     right: Closed,

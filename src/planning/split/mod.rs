@@ -12,6 +12,7 @@ mod aggregate;
 mod interval_join;
 mod join;
 mod keep_first;
+mod lookup;
 mod over;
 mod window_columns;
 
@@ -30,6 +31,7 @@ use super::catalog::ScanSource;
 use super::closed_plan::{ClosedPlan, ClosedRows};
 use super::event_time::passed_on;
 use super::job::{JobBuilder, PartialBranch, PartialInput};
+use super::lookup::LookupNode;
 use super::pipeline::{
     AssignTo, AssignWindow, Gathering, Leaf, LeafState, Op, Sessions, Stage, StageOutput,
     StageWork, Target, Unnest,
@@ -186,6 +188,8 @@ impl Splitter<'_> {
                     self.assign_window(node)
                 } else if let Some(node) = node.downcast_ref::<UnnestNode>() {
                     self.unnest(node)
+                } else if let Some(node) = node.downcast_ref::<LookupNode>() {
+                    self.plan(&node.input)
                 } else {
                     refused(
                         Operator::Query,
@@ -231,6 +235,10 @@ impl Splitter<'_> {
     }
 
     fn scan(&mut self, scan: &logical::TableScan) -> Result<Rel> {
+        if ClosedRows::files_of(scan).is_some() {
+            let plan = LogicalPlan::TableScan(scan.clone());
+            return Ok(Rel::Closed(Closed { plan, leaves: Vec::new(), window: None }));
+        }
         let Some(source) = scan.source.downcast_ref::<ScanSource>() else {
             return refused(Operator::Query, "this relation cannot be read as a stream", "");
         };

@@ -157,10 +157,6 @@ fn what_flink_has_and_we_do_not_run_is_refused_by_name() {
             "CREATE TABLE t (a TIMESTAMP WITH TIME ZONE)",
             "TIMESTAMP WITH TIME ZONE is not supported",
         ),
-        (
-            "SELECT * FROM a JOIN b FOR SYSTEM_TIME AS OF a.t ON TRUE",
-            "a temporal join (FOR SYSTEM_TIME AS OF) is not supported",
-        ),
         ("SELECT * FROM t MATCH_RECOGNIZE (ORDER BY a)", "MATCH_RECOGNIZE is not supported"),
         ("SELECT a IS NOT JSON FROM t", "IS JSON is not supported"),
         ("SELECT * FROM t /*+ OPTIONS('a'='b') */", "hints (`/*+ … */`) are not supported"),
