@@ -31,7 +31,12 @@ CREATE TABLE q10 (
 ) PARTITIONED BY (dt, hm) WITH (
   'connector' = 'filesystem',
   'path' = '${LAKE:-file:///tmp/turnstile-lake}/nexmark/q10',
-  'format' = 'csv'
+  'format' = 'csv',
+  'sink.rolling-policy.rollover-interval' = '1 min',
+  'sink.partition-commit.trigger' = 'partition-time',
+  'sink.partition-commit.delay' = '1 min',
+  'sink.partition-commit.policy.kind' = 'success-file',
+  'partition.time-extractor.timestamp-pattern' = '$dt $hm:00'
 );
 
 INSERT INTO q10

@@ -66,6 +66,10 @@ impl Files {
             return Ok(());
         }
         for path in sorted(folder)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('_') {
+                continue;
+            }
             if path.is_dir() {
                 let value = self.partition_value(&path, values.len())?;
                 self.read_folder(&path, &[values, &[value]].concat(), batches)?;

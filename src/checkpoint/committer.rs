@@ -274,7 +274,8 @@ impl Committer {
                 });
             }
             fence.plan.clone_from(&identity.plan);
-            fence.pieces.clear();
+            // Results are no state: their messages will not be read again.
+            fence.pieces.retain(|piece| piece.of["of"] == "output");
             fence.state.fired.clear();
         }
         Ok(fence)

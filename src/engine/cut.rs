@@ -6,6 +6,7 @@
 //! worker has been heard. State is cut into pieces: a piece never changes, so
 //! that one which is stored need not be stored again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt64Array};
@@ -68,12 +69,17 @@ pub enum PieceOf {
     Seen {
         stage: usize,
     },
+    /// Results that are in no file yet.
+    Output {
+        table: String,
+    },
 }
 
 impl PieceOf {
-    /// The stage and the leaf that it belongs to.
-    pub fn place(&self) -> (usize, usize) {
-        match self {
+    /// The stage and the leaf that it belongs to; `None` for results.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        Some(match self {
+            PieceOf::Output { .. } => return None,
             PieceOf::Open { stage, leaf, .. }
             | PieceOf::Shared { stage, leaf, .. }
             | PieceOf::Sessions { stage, leaf }
@@ -82,7 +88,7 @@ impl PieceOf {
                 (*stage, *side)
             }
             PieceOf::Waiting { stage, .. } | PieceOf::Seen { stage } => (*stage, 0),
-        }
+        })
     }
 }
 
@@ -95,6 +101,9 @@ pub struct Notes {
     pub behind: u64,
     /// By stage and leaf, the end of the last window that has fired.
     pub done: Vec<Vec<Option<i64>>>,
+    /// By table, what its sink must know.
+    #[serde(default)]
+    pub sinks: BTreeMap<String, serde_json::Value>,
 }
 
 /// Names pieces of one epoch.

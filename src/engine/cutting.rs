@@ -9,8 +9,10 @@ use super::cut::{Namer, Position, WorkersCut};
 use super::error::EngineError;
 use super::stage::StageState;
 use super::worker::{Command, Told};
-use super::{Ended, Engine, ScanState, millis, step};
+use super::{Ended, Engine, ScanState, millis, step, watermark};
 use crate::checkpoint::{self, Commit, Counters, JobState, Piece, SplitState};
+use crate::planning::pipeline::{Input, StageOutput, Target};
+use crate::sinks::Now;
 
 /// A cut that not every worker has answered.
 pub(super) struct Cutting {
@@ -45,12 +47,33 @@ impl Engine {
             |interval: Option<Duration>| interval.is_some_and(|i| passed >= millis(i));
         // The first rows are what someone is waiting for.
         let is_first = !self.has_cut && checkpoints.interval.is_some();
-        let results =
-            (is_first || is_over(checkpoints.results_interval)) && self.outputs.have_rows();
+        let results = (is_first || is_over(checkpoints.results_interval)) && self.have_news();
         // Where nothing is kept only rows are worth a cut.
-        let regular = is_over(checkpoints.interval)
-            && (checkpoints.state.is_some() || self.outputs.have_rows());
+        let regular =
+            is_over(checkpoints.interval) && (checkpoints.state.is_some() || self.have_news());
         self.ending.is_some() || results || regular
+    }
+
+    /// Whether a cut would show something new.
+    fn have_news(&self) -> bool {
+        self.outputs.have_news(|output| self.now_of(output))
+    }
+
+    /// The time as an output sees it.
+    fn now_of(&self, output: usize) -> Now {
+        let branches = self.job.branches.iter();
+        let inputs = branches.filter(|b| b.target == Target::Output(output)).map(|b| b.input);
+        let stages = self.job.stages.iter().enumerate();
+        let stages = stages.filter(|(_, s)| s.output == StageOutput::Output(output));
+        let inputs = inputs.chain(stages.map(|(stage, _)| Input::Stage(stage)));
+        let reached = |input: Input| match input {
+            Input::Scan(scan) => self.scans[scan].watermark.reached(),
+            Input::Stage(stage) => self.reached(stage),
+        };
+        Now {
+            clock_ms: self.options.clock.now_ms(),
+            watermark_ms: inputs.map(reached).min().unwrap_or(watermark::MIN),
+        }
     }
 
     pub(super) fn begin_cut(&mut self) -> Result<(), EngineError> {
@@ -96,9 +119,18 @@ impl Engine {
         let cut = self.cut.take().expect("it is there");
         self.last_cut_ms = self.options.clock.now_ms();
         self.has_cut = true;
+        let epoch = self.commits.epoch();
+        // What is left for later needs a state to be left in.
+        let is_last = match self.ending {
+            Some(Ended::Finished) => true,
+            Some(_) => epoch.is_none(),
+            None => false,
+        };
+        let times: Vec<Now> = (0..self.job.outputs.len()).map(|o| self.now_of(o)).collect();
+        let files = self.outputs.cut(&self.commits.label(), |output| times[output], is_last)?;
         let mut pieces = cut.pieces;
         let mut state = JobState::default();
-        if let Some(epoch) = self.commits.epoch() {
+        if let Some(epoch) = epoch {
             let mut namer = Namer::new(epoch, self.workers.len());
             let job = Arc::clone(&self.job);
             for (index, (stage, plan)) in self.stages.iter_mut().zip(&job.stages).enumerate() {
@@ -110,9 +142,10 @@ impl Engine {
                 }
             }
             self.notes.done = self.stages.iter().map(StageState::done).collect();
+            self.outputs.left(&mut namer, &mut pieces)?;
+            self.notes.sinks = self.outputs.notes();
             state = self.job_state(&cut.positions, &cut.counters);
         }
-        let files = self.outputs.cut(&self.commits.label())?;
         step("cut.commit")?;
         self.committing = cut.positions;
         self.commits.begin(Commit { state, pieces, files })?;

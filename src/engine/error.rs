@@ -30,6 +30,11 @@ pub enum EngineError {
          (topic `{topic}`, partition {partition}, offset {offset})"
     )]
     NullEventTime { table: String, column: String, topic: String, partition: i32, offset: i64 },
+    #[error(
+        "{rows} rows are waiting to be written to `{table}`, but the query writes no table of \
+         that name and these columns any more"
+    )]
+    RowsWithoutTable { table: String, rows: usize },
     #[error("column `{column}` of `{table}` is NOT NULL, but a row for it has NULL")]
     NullInSink { table: String, column: String },
     /// An expression failed on some row's values, such as a CAST or a division

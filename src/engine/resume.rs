@@ -7,6 +7,7 @@ use super::commits::Recovered;
 use super::cut::{Notes, PieceOf, Position};
 use super::error::EngineError;
 use super::leaves::OpenLeaf;
+use super::outputs::Outputs;
 use super::scan::Scanner;
 use super::stage::StageState;
 use super::status::{Status, add};
@@ -108,13 +109,18 @@ pub fn restore_pieces(
     owner: &dyn Fn(u64) -> usize,
     workers: &mut [Vec<Vec<OpenLeaf>>],
     stages: &mut [StageState],
+    outputs: &mut Outputs,
 ) -> Result<(), EngineError> {
     let misfit = |reason: String| super::cut::misfit(&reason, None);
     let pieces = recovered.manifest.pieces.into_iter().zip(recovered.rows);
     for (turn, (piece, rows)) in pieces.enumerate() {
         let of: PieceOf =
             serde_json::from_value(piece.of).map_err(|e| misfit(e.to_string()))?;
-        let (stage, leaf) = of.place();
+        if let PieceOf::Output { table } = &of {
+            outputs.restore(table, piece.id, &rows)?;
+            continue;
+        }
+        let (stage, leaf) = of.place().expect("it is no result");
         let fits = job.stages.get(stage).is_some_and(|plan| leaf < plan.leaves.len().max(1));
         if !fits {
             return Err(misfit(format!("there is no stage {stage} with {} inputs", leaf + 1)));

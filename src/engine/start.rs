@@ -45,7 +45,7 @@ impl Engine {
         let workers = options.workers.max(1);
         let clock = &options.clock;
         // Outputs first: a sink that cannot be written to should cost no reading.
-        let outputs = Outputs::open(&job, clock, &status)?;
+        let mut outputs = Outputs::open(&job, clock, &status)?;
         load_tables(&job)?;
         let state = options.checkpoints.state.as_ref();
         let destinations = outputs.destinations();
@@ -119,7 +119,9 @@ impl Engine {
                 let owns = |all: &Vec<Position>| all.iter().any(|p| p.split.number() == split);
                 positions.iter().position(owns).unwrap_or(0)
             };
-            resume::restore_pieces(&job, recovered, &owner, &mut states, &mut stages)?;
+            let (workers, stages) = (&mut states, &mut stages);
+            resume::restore_pieces(&job, recovered, &owner, workers, stages, &mut outputs)?;
+            outputs.go_on(&notes.sinks);
         }
         let fired: Fired =
             Arc::new(stages.iter().map(|stage| AtomicI64::new(stage.fired)).collect());

@@ -132,7 +132,7 @@ impl JobBuilder {
                     let by_watermark = leaf.spec.time == TimeKind::Event;
                     by_watermark && (passes || !leaf.spec.is_whole())
                 }
-                Target::Output(_) => false,
+                Target::Output(output) => self.outputs[*output].sink.needs_watermark(),
             })
             .filter_map(|(branch, _)| match &branch.input {
                 PartialInput::Scan { table, .. } => Some(table.clone()),

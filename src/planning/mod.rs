@@ -48,10 +48,10 @@ use context::{FlinkTypes, PlanContext, session_state};
 pub use errors::plain_message;
 use functions::Session;
 use job::JobBuilder;
-use pipeline::{Job, NullEventTime, Output};
+use pipeline::{Input, Job, NullEventTime, Output, Target};
 use split::{Operator, SplitError, SplitOptions};
 use user_functions::DeclaredFunctions;
-pub use wall_time::Zone;
+pub use wall_time::{WallTime, Zone};
 
 use crate::diagnostics::{Diagnostic, Span, Spanned};
 use crate::options::parse_duration;
@@ -504,6 +504,9 @@ impl<'a> Planner<'a> {
             // Zero turns it off, in either place.
             scan.idle_timeout = scan.idle_timeout.or(idle_timeout).filter(|t| !t.is_zero());
         }
+        if !batch {
+            check_watermarks(&job)?;
+        }
         let path = |key: &str| self.settings.get(key).filter(|_| !job.outputs.is_empty());
         let (dead_letters, late_rows) =
             (path(side_tables::DEAD_LETTERS), path(side_tables::LATE_ROWS));
@@ -515,6 +518,26 @@ impl<'a> Planner<'a> {
         }
         Ok(job)
     }
+}
+
+/// A sink that asks for the watermark needs tables that have one.
+fn check_watermarks(job: &Job) -> Result<(), Vec<Diagnostic>> {
+    for branch in &job.branches {
+        if let (Input::Scan(scan), Target::Output(output)) = (branch.input, branch.target)
+            && let (scan, output) = (&job.scans[scan], &job.outputs[output])
+            && output.sink.needs_watermark()
+            && scan.watermark.is_none()
+        {
+            let message = format!(
+                "the partitions of `{}` are committed by their time, but `{}`, whose rows it \
+                 gets, has no watermark",
+                output.table, scan.table
+            );
+            let hint = format!("declare WATERMARK FOR a column of `{}`", scan.table);
+            return Err(vec![Diagnostic::error(message).hint(hint)]);
+        }
+    }
+    Ok(())
 }
 
 fn connector_of(table: &Table) -> String {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::{OpenSink, Shown, Sink, SinkCut, SinkError, SinkWriter};
+use super::{Now, OpenSink, Shown, Sink, SinkCut, SinkError, SinkWriter};
 use crate::diagnostics::Diagnostic;
 use crate::options::Options;
 
@@ -40,11 +40,11 @@ impl SinkWriter for BlackholeWriter {
         Ok(())
     }
 
-    fn pending_rows(&self) -> u64 {
-        self.pending_rows
+    fn has_news(&self, _: Now) -> bool {
+        self.pending_rows > 0
     }
 
-    fn cut(&mut self, _: &str) -> Result<SinkCut, SinkError> {
+    fn cut(&mut self, _: &str, _: Now, _: bool) -> Result<SinkCut, SinkError> {
         let rows = std::mem::take(&mut self.pending_rows);
         Ok(SinkCut { shown: Shown { rows, bytes: 0 }, ..SinkCut::default() })
     }

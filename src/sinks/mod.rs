@@ -31,6 +31,11 @@ pub trait Sink: Debug + Send + Sync {
         None
     }
 
+    /// Whether its writer asks for the watermark.
+    fn needs_watermark(&self) -> bool {
+        false
+    }
+
     /// Connects, and fails early on what cannot be written to.
     fn open(&self, request: &OpenSink) -> Result<Box<dyn SinkWriter>, SinkError>;
 }
@@ -48,17 +53,32 @@ pub struct OpenSink {
 /// # Contract
 /// - Nothing of what was written is visible before the files of a
 ///   [`cut`](Self::cut) are published, which is not the writer's to do.
+/// - A cut gives all rows written so far, or none of them and says so.
 /// - A sink that is no files shows its rows as they are written.
 /// - Dropped, it leaves nothing behind.
 pub trait SinkWriter: Send {
     /// Takes a batch of the opened schema.
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError>;
 
-    /// Rows written since the last cut.
-    fn pending_rows(&self) -> u64;
+    /// Whether a cut now would show something new.
+    fn has_news(&self, now: Now) -> bool;
 
-    /// Ends every file. `label` is in their names, and unique to this cut.
-    fn cut(&mut self, label: &str) -> Result<SinkCut, SinkError>;
+    /// Ends files. `label` is in their names, and unique to this cut; `last`
+    /// leaves no row for a later one.
+    fn cut(&mut self, label: &str, now: Now, last: bool) -> Result<SinkCut, SinkError>;
+
+    /// Whether rows may be left for a later cut.
+    fn may_keep_rows(&self) -> bool {
+        false
+    }
+
+    /// What it must be told if the job goes on from the last cut.
+    fn notes(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    /// Goes on from such a cut; the rows that were left are written again.
+    fn go_on(&mut self, _notes: &serde_json::Value) {}
 
     /// The folder of its files.
     fn folder(&self) -> Option<&Folder> {
@@ -66,11 +86,23 @@ pub trait SinkWriter: Send {
     }
 }
 
+/// The time of a cut, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// By the machine's clock.
+    pub clock_ms: i64,
+    /// No row before this event time is still to come.
+    pub watermark_ms: i64,
+}
+
 /// What a sink gives at a cut.
 #[derive(Debug, Default)]
 pub struct SinkCut {
-    /// Complete files, by their names in the sink's folder, and their rows.
+    /// Complete files, by their names in the sink's folder, and their rows. They
+    /// become visible in this order.
     pub files: Vec<(WholeFile, u64)>,
+    /// Whether the rows written so far were left for a later cut.
+    pub kept: bool,
     /// What is visible already.
     pub shown: Shown,
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::{OpenSink, Shown, Sink, SinkCut, SinkError, SinkWriter, value_text};
+use super::{Now, OpenSink, Shown, Sink, SinkCut, SinkError, SinkWriter, value_text};
 use crate::diagnostics::Diagnostic;
 use crate::options::Options;
 
@@ -64,11 +64,11 @@ impl SinkWriter for PrintWriter {
         Ok(())
     }
 
-    fn pending_rows(&self) -> u64 {
-        0
+    fn has_news(&self, _: Now) -> bool {
+        false
     }
 
-    fn cut(&mut self, _: &str) -> Result<SinkCut, SinkError> {
+    fn cut(&mut self, _: &str, _: Now, _: bool) -> Result<SinkCut, SinkError> {
         Ok(SinkCut { shown: std::mem::take(&mut self.shown), ..SinkCut::default() })
     }
 }

@@ -66,6 +66,10 @@ fn script(address: &str, lake: &str, with_sessions: bool) -> String {
     );
     sql += &table("plain", "p INT, o BIGINT");
     sql += "INSERT INTO plain SELECT p, o FROM t;\n";
+    // Its rows wait in the checkpoint.
+    let rolled = table("rolled", "p INT, o BIGINT");
+    sql += &rolled.replace(");", ",'sink.rolling-policy.rollover-interval'='700 ms');");
+    sql += "INSERT INTO rolled SELECT p, o FROM t;\n";
     for (name, window) in [
         ("tumble", "TUMBLE(TABLE t, DESCRIPTOR(et), INTERVAL '10' SECOND)"),
         ("hop", "HOP(TABLE t, DESCRIPTOR(et), INTERVAL '2' SECOND, INTERVAL '20' SECOND)"),
@@ -115,6 +119,7 @@ const TABLES: &[&str] = &[
     "late",
     "dead",
     "plain",
+    "rolled",
     "tumble",
     "hop",
     "cumulate",

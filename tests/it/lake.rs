@@ -226,3 +226,176 @@ fn files_roll_by_size() {
     let sum: u64 = (0..60_000_u64).map(|v| v * 0x9E37_79B9 % 1_000_003).sum();
     assert_eq!(read, format!("[(60000, 60000, {sum})]"));
 }
+
+/// A job that does not end by itself, and the topic it reads.
+struct Running {
+    broker: EmbeddedBroker,
+    file: std::path::PathBuf,
+    lake: std::path::PathBuf,
+    child: Option<std::process::Child>,
+}
+
+impl Running {
+    /// Over a topic of `v,ms` lines: a partition a minute.
+    fn new(folder: &Path, options: &str) -> Self {
+        let broker = EmbeddedBroker::start().unwrap();
+        broker.create_topic("t", 1).unwrap();
+        let (file, lake) = (folder.join("job.sql"), folder.join("lake"));
+        let sql = format!(
+            "CREATE TABLE t (v BIGINT, ms BIGINT, et AS TO_TIMESTAMP_LTZ(ms, 3), \
+               WATERMARK FOR et AS et - INTERVAL '5' SECOND) WITH ('connector'='kafka', \
+               'topic'='t','scan.startup.mode'='earliest-offset','format'='csv', \
+               'properties.bootstrap.servers'='{}');
+             CREATE TABLE out_t (v BIGINT, dt STRING, hm STRING) PARTITIONED BY (dt, hm) WITH ( \
+               'connector'='filesystem','path'='{}','format'='parquet',{options});
+             SET 'execution.checkpointing.interval' = '300 ms';
+             INSERT INTO out_t SELECT v, DATE_FORMAT(et, 'yyyy-MM-dd'), \
+               DATE_FORMAT(et, 'HH:mm') FROM t;",
+            broker.address(),
+            lake.display()
+        );
+        std::fs::write(&file, sql).unwrap();
+        Self { broker, file, lake, child: None }
+    }
+
+    fn start(&mut self) {
+        let state = self.lake.with_file_name("state");
+        let mut command = turnstile();
+        command.arg("run").arg(&self.file).env("TURNSTILE_STATE_PATH", state);
+        self.child = Some(command.stderr(std::process::Stdio::null()).spawn().unwrap());
+    }
+
+    fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Messages at these seconds after midnight.
+    fn send(&self, seconds: &[i64]) {
+        let record = |s: &i64| Record {
+            value: Some(format!("{s},{}", 1_767_225_600_000 + s * 1000).into_bytes()),
+            ..Record::default()
+        };
+        self.broker.append("t", 0, &seconds.iter().map(record).collect::<Vec<_>>()).unwrap();
+    }
+
+    fn names(&self) -> Vec<String> {
+        if self.lake.is_dir() { files(&self.lake).into_keys().collect() } else { Vec::new() }
+    }
+
+    /// Waits until what lies in the lake is so.
+    fn wait_until(&self, is_so: impl Fn(&[String]) -> bool) {
+        for _ in 0..300 {
+            if is_so(&self.names()) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("it never came to be: {:?}", self.names());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            self.kill();
+        }
+    }
+}
+
+fn success(minute: u32) -> String {
+    format!("dt=2026-01-01/hm=00%3A{minute:02}/_SUCCESS")
+}
+
+fn have(names: &[String], name: &str) -> bool {
+    names.iter().any(|found| found == name)
+}
+
+#[test]
+fn a_partition_is_told_complete_when_the_watermark_has_passed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut job = Running::new(
+        folder.path(),
+        "'sink.partition-commit.trigger'='partition-time','sink.partition-commit.delay'='1 min',\
+         'sink.partition-commit.policy.kind'='success-file',\
+         'partition.time-extractor.timestamp-pattern'='$dt $hm:00'",
+    );
+    job.start();
+    // The watermark is at 00:01:00, which is not past it.
+    job.send(&[1, 65]);
+    job.wait_until(|names| names.len() == 2);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(job.names().len(), 2, "{:?}", job.names());
+    job.kill();
+    // One that knows of the partition only from what is stored.
+    job.start();
+    job.send(&[66]);
+    job.wait_until(|names| have(names, &success(0)));
+    assert!(!have(&job.names(), &success(1)));
+    let before = job.names().len();
+    // A row that comes late is shown, and the partition told complete again.
+    job.send(&[2, 190]);
+    job.wait_until(|names| have(names, &success(1)) && names.len() == before + 3);
+    assert!(!have(&job.names(), &success(3)));
+}
+
+#[test]
+fn rows_wait_for_their_file_through_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut job = Running::new(
+        folder.path(),
+        "'sink.rolling-policy.rollover-interval'='4 s','sink.rolling-policy.check-interval'='1 s'",
+    );
+    job.start();
+    let state = folder.path().join("state");
+    for second in 0..6 {
+        job.send(&[second]);
+        std::thread::sleep(std::time::Duration::from_millis(400));
+    }
+    assert_eq!(job.names(), Vec::<String>::new(), "nothing is old enough");
+    let checkpoints = || std::fs::read_dir(state.join("job/ckpt")).unwrap().count();
+    assert!(checkpoints() > 2, "they are saved all the same");
+    job.kill();
+    job.start();
+    job.wait_until(|names| names.len() == 1);
+    job.kill();
+    if let Some(read) = read(
+        &job.lake,
+        "print(duckdb.execute('select count(*), sum(v)::bigint from read_parquet(?)', \
+         [lake + '/*/*/*.parquet']).fetchall())",
+    ) {
+        assert_eq!(read, "[(6, 15)]");
+    }
+}
+
+#[test]
+fn options_of_partitions_that_would_do_nothing_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (options, said) in [
+        ("'sink.partition-commit.trigger'='partition-time'", "does nothing without"),
+        ("'sink.partition-commit.policy.kind'='metastore'", "`metastore` is not supported"),
+        (
+            "'sink.partition-commit.policy.kind'='success-file',\
+             'partition.time-extractor.timestamp-pattern'='$dt'",
+            "this is for 'sink.partition-commit.trigger' = 'partition-time'",
+        ),
+        (
+            "'sink.partition-commit.policy.kind'='success-file',\
+             'sink.partition-commit.trigger'='partition-time',\
+             'partition.time-extractor.timestamp-pattern'='$day'",
+            "the pattern names no partition column",
+        ),
+        (
+            "'sink.partition-commit.policy.kind'='success-file',\
+             'sink.partition-commit.trigger'='watermark'",
+            "unknown trigger `watermark`",
+        ),
+        ("'sink.rolling-policy.check-interval'='1 s'", "does nothing without"),
+    ] {
+        let job = Running::new(folder.path(), options);
+        let output = turnstile().arg("check").arg(&job.file).output().unwrap();
+        assert!(!output.status.success(), "{options}");
+        assert!(text(&output).contains(said), "{options}: {}", text(&output));
+    }
+}

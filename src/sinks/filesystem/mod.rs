@@ -6,15 +6,15 @@
 //! in the folder, so every tool may read it at any time, and none has to know
 //! who wrote it.
 //!
-//! Options that could only be obeyed by leaving something else beside the data,
-//! or that would do nothing here, are refused.
+//! Options that would do nothing here are refused.
 
 use std::fmt;
 use std::sync::Arc;
 
 use self::parquet_file::ParquetSettings;
+use self::partition_commit::PartitionCommit;
 use self::partitioner::Partitioner;
-use self::writer::FilesystemWriter;
+use self::writer::{FilesystemWriter, Parts};
 use super::{OpenSink, Sink, SinkError, SinkTable, SinkWriter};
 use crate::diagnostics::Diagnostic;
 use crate::formats::EncodingFormat;
@@ -24,6 +24,7 @@ use crate::store::{Folder, Location};
 mod encoder;
 mod options;
 mod parquet_file;
+mod partition_commit;
 mod partition_path;
 mod partitioner;
 mod text_file;
@@ -43,6 +44,7 @@ struct Filesystem {
     location: Location,
     format: FileFormat,
     rolling: Rolling,
+    partition_commit: Option<Arc<PartitionCommit>>,
     /// Indexes and names of the partition columns, in the order declared.
     partitioned_by: Vec<(usize, String)>,
     default_partition: String,
@@ -78,6 +80,17 @@ impl fmt::Display for FileFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rolling {
     file_bytes: u64,
+    /// `None`: every file ends at every cut.
+    interval: Option<RollingInterval>,
+}
+
+/// For how long files may stay open. It is the table that rolls: all of its open
+/// files end together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RollingInterval {
+    rollover_ms: i64,
+    /// How much time passes at least between two looks at the clock.
+    check_ms: i64,
 }
 
 impl Sink for Filesystem {
@@ -96,6 +109,10 @@ impl Sink for Filesystem {
         Some(&self.location)
     }
 
+    fn needs_watermark(&self) -> bool {
+        self.partition_commit.as_ref().is_some_and(|commit| commit.by_watermark())
+    }
+
     fn open(&self, request: &OpenSink) -> Result<Box<dyn SinkWriter>, SinkError> {
         let folder = Folder::open(&self.location).map_err(SinkError::Store)?;
         let by = self.partitioned_by.iter().map(|(index, _)| *index).collect();
@@ -105,7 +122,10 @@ impl Sink for Filesystem {
                 SinkError::Config { table: self.table.clone(), reason: error.to_string() }
             })?;
         let (format, rolling) = (self.format.clone(), self.rolling);
-        let writer = FilesystemWriter::new(&self.table, format, rolling, partitioner, folder)?;
+        let clock = Arc::clone(&request.clock);
+        let commit = self.partition_commit.clone();
+        let parts = Parts { format, rolling, commit, partitioner, folder, clock };
+        let writer = FilesystemWriter::new(&self.table, parts)?;
         Ok(Box::new(writer))
     }
 }

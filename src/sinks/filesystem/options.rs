@@ -2,13 +2,14 @@
 //! except that Parquet is compressed with zstd.
 
 use super::parquet_file::ParquetSettings;
-use super::{FileFormat, Filesystem, Rolling};
+use super::{FileFormat, Filesystem, Rolling, RollingInterval, partition_commit};
 use crate::diagnostics::Diagnostic;
 use crate::formats::{self, FormatContext};
 use crate::options::Options;
 use crate::sinks::SinkTable;
 use crate::store::{Location, parse_location};
 use crate::types::{Column, SqlType};
+use std::sync::Arc;
 
 const DEFAULT_FILE_BYTES: u64 = 128 << 20;
 const DEFAULT_PARTITION: &str = "__DEFAULT_PARTITION__";
@@ -21,18 +22,22 @@ pub(super) fn bind(
     refuse_idle_options(&mut options);
     refuse_unfit_partitions(table, &mut options);
     let rolling = bind_rolling(&mut options);
+    let by = table.partitioned_by.iter();
+    let partitioned_by: Vec<_> = by.map(|&i| (i, table.columns[i].name.clone())).collect();
+    let names: Vec<String> = partitioned_by.iter().map(|(_, name)| name.clone()).collect();
+    let partition_commit = partition_commit::bind(&names, &mut options);
     let default_partition = options
         .parse("partition.default-name", "a name", |v| (!v.is_empty()).then(|| v.to_owned()))
         .unwrap_or_else(|| DEFAULT_PARTITION.to_owned());
     let format = bind_format(table, &mut options);
     options.finish("connector `filesystem`")?;
-    let by = table.partitioned_by.iter();
     Ok(Filesystem {
         table: table.name.to_owned(),
         location: location.expect("a missing path is an error"),
         format: format.expect("a missing format is an error"),
         rolling,
-        partitioned_by: by.map(|&i| (i, table.columns[i].name.clone())).collect(),
+        partition_commit: partition_commit.map(Arc::new),
+        partitioned_by,
         default_partition,
     })
 }
@@ -56,7 +61,23 @@ fn bind_rolling(options: &mut Options) -> Rolling {
         let message = format!("option `{size}` must be more than zero");
         options.errors.push(Diagnostic::error(message).at(value.span));
     }
-    Rolling { file_bytes }
+    let interval = bind_interval(options);
+    Rolling { file_bytes, interval }
+}
+
+fn bind_interval(options: &mut Options) -> Option<RollingInterval> {
+    let [rollover, check] = ["rollover-interval", "check-interval"]
+        .map(|name| format!("sink.rolling-policy.{name}"));
+    let given = options.take(&check);
+    let ms = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+    let check_ms = options.duration(&check).map_or(0, ms);
+    let rollover_ms = options.duration(&rollover).map(ms);
+    if let (Some(value), None) = (given, rollover_ms) {
+        let message = format!("option `{check}` does nothing without `{rollover}`");
+        let hint = "leave it out: files become visible with each checkpoint";
+        options.errors.push(Diagnostic::error(message).at(value.span).hint(hint));
+    }
+    rollover_ms.map(|rollover_ms| RollingInterval { rollover_ms, check_ms })
 }
 
 fn bind_format(table: &SinkTable<'_>, options: &mut Options) -> Option<FileFormat> {
@@ -112,27 +133,17 @@ fn has_no_folder_name(ty: &SqlType) -> bool {
 
 /// What Flink's sink obeys and ours has no use for.
 fn refuse_idle_options(options: &mut Options) {
-    const VISIBLE: &str = "leave it out: every file is whole and visible when it is published";
-    const NO_DEBRIS: &str =
-        "leave it out: nothing lies beside the data, and every file there is whole";
-    const ROLLING: &str = "leave it out: `sink.rolling-policy.file-size` decides on file sizes";
-    const CHECKPOINTS: &str =
-        "leave it out: files become visible with each checkpoint, as Flink's bulk formats do";
+    const POLICY: &str = "leave it out: 'sink.partition-commit.policy.kind' = 'success-file' is \
+                          the only policy";
+    const ROLLING: &str = "leave it out: `sink.rolling-policy.*` decides on file sizes";
     const WORKERS: &str = "leave it out: one writer writes each table";
     let idle = [
-        ("sink.partition-commit.policy.kind", NO_DEBRIS),
-        ("sink.partition-commit.policy.class", NO_DEBRIS),
-        ("sink.partition-commit.policy.class.parameters", NO_DEBRIS),
-        ("sink.partition-commit.success-file.name", NO_DEBRIS),
-        ("sink.partition-commit.trigger", VISIBLE),
-        ("sink.partition-commit.delay", VISIBLE),
-        ("sink.partition-commit.watermark-time-zone", VISIBLE),
-        ("partition.time-extractor.kind", VISIBLE),
-        ("partition.time-extractor.class", VISIBLE),
-        ("partition.time-extractor.timestamp-pattern", VISIBLE),
-        ("partition.time-extractor.timestamp-formatter", VISIBLE),
-        ("sink.rolling-policy.rollover-interval", CHECKPOINTS),
-        ("sink.rolling-policy.check-interval", CHECKPOINTS),
+        ("sink.partition-commit.policy.class", POLICY),
+        ("sink.partition-commit.policy.class.parameters", POLICY),
+        (
+            "partition.time-extractor.class",
+            "write 'partition.time-extractor.timestamp-pattern'",
+        ),
         ("compaction.file-size", ROLLING),
         ("compaction.parallelism", ROLLING),
         ("sink.parallelism", WORKERS),

@@ -75,16 +75,25 @@ impl Partitioner {
             .collect()
     }
 
-    /// The folder of a row's partition, such as `DATE=09-23-23/HOUR=7`; empty
-    /// when the table is not partitioned.
-    pub fn folder(&self, batch: &RecordBatch, row: usize) -> String {
-        let names = self.by.iter().map(|&i| {
+    /// The names and texts of a row's partition columns.
+    pub fn values(&self, batch: &RecordBatch, row: usize) -> Vec<(&str, String)> {
+        let texts = self.by.iter().map(|&i| {
             let column = batch.column(i);
             let mut text = String::new();
             if column.is_valid(row) {
                 value_text::append(&mut text, column, row);
             }
-            partition_path::folder(self.schema.field(i).name(), Some(&text), &self.default_name)
+            (self.schema.field(i).name().as_str(), text)
+        });
+        texts.collect()
+    }
+
+    /// The folder of a row's partition, such as `DATE=09-23-23/HOUR=7`; empty
+    /// when the table is not partitioned.
+    pub fn folder(&self, batch: &RecordBatch, row: usize) -> String {
+        let values = self.values(batch, row).into_iter();
+        let names = values.map(|(column, text)| {
+            partition_path::folder(column, Some(&text), &self.default_name)
         });
         names.collect::<Vec<_>>().join("/")
     }

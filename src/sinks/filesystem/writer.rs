@@ -9,12 +9,15 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use serde::{Deserialize, Serialize};
 
 use super::encoder::{EncodeError, FileEncoder};
+use super::partition_commit::{OpenPartitions, PartitionCommit};
 use super::partitioner::{Group, Partitioner};
 use super::text_file::TextFile;
 use super::{FileFormat, Rolling, partition_path};
-use crate::sinks::{SinkCut, SinkError, SinkWriter};
+use crate::clock::Clock;
+use crate::sinks::{Now, SinkCut, SinkError, SinkWriter};
 use crate::store::{Folder, Spool, WholeFile};
 
 /// A file holds an encoder's buffers and perhaps a file descriptor.
@@ -33,9 +36,32 @@ pub(super) struct FilesystemWriter {
     partitioner: Partitioner,
     file_schema: SchemaRef,
     folder: Folder,
+    clock: Arc<dyn Clock>,
     open: BTreeMap<Box<[u8]>, OpenFile>,
     ended: Vec<EndedFile>,
     writes: u64,
+    commit: Option<Arc<PartitionCommit>>,
+    left: Left,
+    /// When the clock was last asked whether files are old enough.
+    checked_ms: i64,
+}
+
+/// What the writer must know of earlier cuts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Left {
+    /// When the first of the rows came that are in open files.
+    since_ms: Option<i64>,
+    partitions: OpenPartitions,
+}
+
+/// What a writer is made of.
+pub(super) struct Parts {
+    pub format: FileFormat,
+    pub rolling: Rolling,
+    pub commit: Option<Arc<PartitionCommit>>,
+    pub partitioner: Partitioner,
+    pub folder: Folder,
+    pub clock: Arc<dyn Clock>,
 }
 
 struct OpenFile {
@@ -55,13 +81,8 @@ struct EndedFile {
 }
 
 impl FilesystemWriter {
-    pub fn new(
-        table: &str,
-        format: FileFormat,
-        rolling: Rolling,
-        partitioner: Partitioner,
-        folder: Folder,
-    ) -> Result<Self, SinkError> {
+    pub fn new(table: &str, parts: Parts) -> Result<Self, SinkError> {
+        let Parts { format, rolling, commit, partitioner, folder, clock } = parts;
         let file_schema = partitioner.file_schema().map_err(|error| SinkError::Config {
             table: table.to_owned(),
             reason: error.to_string(),
@@ -73,9 +94,50 @@ impl FilesystemWriter {
             partitioner,
             file_schema,
             folder,
+            clock,
             open: BTreeMap::new(),
             ended: Vec::new(),
             writes: 0,
+            commit,
+            left: Left::default(),
+            checked_ms: i64::MIN,
+        })
+    }
+
+    /// Notes that rows came to a group's partition.
+    fn note_partition(&mut self, batch: &RecordBatch, group: &Group) -> Result<(), SinkError> {
+        let Some(commit) = &self.commit else { return Ok(()) };
+        let folder = self.partitioner.folder(batch, group.example);
+        if !self.left.partitions.contains_key(&folder) {
+            let values = self.partitioner.values(batch, group.example);
+            let opened = commit
+                .opened(&values, self.clock.now_ms())
+                .map_err(|reason| SinkError::Config { table: self.table.clone(), reason })?;
+            self.left.partitions.insert(folder, opened);
+        }
+        Ok(())
+    }
+
+    fn pending_rows(&self) -> u64 {
+        let open = self.open.values().map(|file| file.rows).sum::<u64>();
+        open + self.ended.iter().map(|file| file.rows).sum::<u64>()
+    }
+
+    /// Whether the files that are open are to end.
+    fn is_time_to_roll(&self, now: Now) -> bool {
+        let Some(interval) = self.rolling.interval else { return true };
+        let is_old = self.left.since_ms.is_some_and(|since| {
+            now.clock_ms >= since.saturating_add(interval.rollover_ms)
+                && now.clock_ms >= self.checked_ms.saturating_add(interval.check_ms)
+        });
+        is_old || !self.ended.is_empty() || self.complete(now).next().is_some()
+    }
+
+    /// The partitions that no more rows are expected for.
+    fn complete(&self, now: Now) -> impl Iterator<Item = &String> {
+        let commit = self.commit.iter();
+        commit.flat_map(move |commit| {
+            commit.complete(&self.left.partitions, now.clock_ms, now.watermark_ms)
         })
     }
 
@@ -165,17 +227,42 @@ impl SinkWriter for FilesystemWriter {
             encode_error(&self.folder, "", EncodeError::Value(error.to_string()))
         })?;
         for group in &groups {
+            self.note_partition(batch, group)?;
             self.write_group(batch, group)?;
+        }
+        if self.rolling.interval.is_some() && self.left.since_ms.is_none() {
+            self.left.since_ms = Some(self.clock.now_ms());
         }
         self.bound_memory()
     }
 
-    fn pending_rows(&self) -> u64 {
-        let open = self.open.values().map(|file| file.rows).sum::<u64>();
-        open + self.ended.iter().map(|file| file.rows).sum::<u64>()
+    fn has_news(&self, now: Now) -> bool {
+        self.pending_rows() > 0 && self.is_time_to_roll(now)
+            || self.complete(now).next().is_some()
     }
 
-    fn cut(&mut self, label: &str) -> Result<SinkCut, SinkError> {
+    fn may_keep_rows(&self) -> bool {
+        self.rolling.interval.is_some()
+    }
+
+    fn notes(&self) -> serde_json::Value {
+        serde_json::to_value(&self.left).expect("plain data")
+    }
+
+    fn go_on(&mut self, notes: &serde_json::Value) {
+        self.left = Left::deserialize(notes).unwrap_or_default();
+    }
+
+    fn cut(&mut self, label: &str, now: Now, last: bool) -> Result<SinkCut, SinkError> {
+        let kept = !last && !self.is_time_to_roll(now);
+        if let Some(interval) = self.rolling.interval
+            && now.clock_ms >= self.checked_ms.saturating_add(interval.check_ms)
+        {
+            self.checked_ms = now.clock_ms;
+        }
+        if kept {
+            return Ok(SinkCut { kept: self.pending_rows() > 0, ..SinkCut::default() });
+        }
         let keys: Vec<_> = self.open.keys().cloned().collect();
         keys.iter().try_for_each(|key| self.end(key))?;
         let stem = partition_path::escape(&format!("{}-{label}", self.table));
@@ -186,7 +273,17 @@ impl SinkWriter for FilesystemWriter {
             let name = format!("{}{slash}{stem}-{number}.{suffix}", file.partition);
             (WholeFile { name, bytes: file.bytes }, file.rows)
         });
-        Ok(SinkCut { files: files.collect(), ..SinkCut::default() })
+        let mut files: Vec<_> = files.collect();
+        // Behind what they speak of.
+        let complete: Vec<String> = self.complete(now).cloned().collect();
+        for folder in complete {
+            self.left.partitions.remove(&folder);
+            let name = self.commit.as_ref().map(|commit| commit.file_name.as_str());
+            let name = format!("{folder}/{}", name.unwrap_or_default());
+            files.push((WholeFile { name, bytes: self.folder.spool() }, 0));
+        }
+        self.left.since_ms = None;
+        Ok(SinkCut { files, ..SinkCut::default() })
     }
 
     fn folder(&self) -> Option<&Folder> {
