@@ -15,7 +15,8 @@ use crate::checkpoint::Identity;
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::diagnostics::{Diagnostic, SourceFile};
 use crate::engine::{
-    self, Checkpoints, Ended, EngineError, RunOptions, StateOptions, Status, StopSignal,
+    self, Checkpoints, Ended, EngineError, MemoryOptions, RunOptions, StateOptions, Status,
+    StopSignal,
 };
 use crate::planning::pipeline::Job;
 use crate::sources::OnDataLoss;
@@ -31,15 +32,17 @@ pub struct Variation {
     pub seed: u64,
     /// How often the job is stopped in the middle and started again.
     pub restarts: u32,
+    /// Whether state goes to disk whenever it can.
+    pub on_disk: bool,
 }
 
 /// All at once, one message at a time, several workers in another order, and
-/// stopped now and then to be gone on with.
+/// stopped now and then to be gone on with, with its state on disk.
 pub const VARIATIONS: [Variation; 4] = [
-    Variation { workers: 1, batch_size: 8192, seed: 1, restarts: 0 },
-    Variation { workers: 1, batch_size: 1, seed: 2, restarts: 0 },
-    Variation { workers: 3, batch_size: 2, seed: 3, restarts: 0 },
-    Variation { workers: 2, batch_size: 1, seed: 4, restarts: 2 },
+    Variation { workers: 1, batch_size: 8192, seed: 1, restarts: 0, on_disk: false },
+    Variation { workers: 1, batch_size: 1, seed: 2, restarts: 0, on_disk: false },
+    Variation { workers: 3, batch_size: 2, seed: 3, restarts: 0, on_disk: false },
+    Variation { workers: 2, batch_size: 1, seed: 4, restarts: 2, on_disk: true },
 ];
 
 impl std::fmt::Display for Variation {
@@ -54,9 +57,10 @@ impl std::fmt::Display for Variation {
             self.seed
         )?;
         match self.restarts {
-            0 => Ok(()),
-            restarts => write!(f, ", {restarts} restarts"),
+            0 => {}
+            restarts => write!(f, ", {restarts} restarts")?,
         }
+        if self.on_disk { f.write_str(", state on disk") } else { Ok(()) }
     }
 }
 
@@ -179,6 +183,11 @@ impl<'a> Prepared<'a> {
             batch_size: variation.batch_size,
             checkpoints: Checkpoints::default(),
             on_data_loss: OnDataLoss::default(),
+            memory: variation.on_disk.then(|| MemoryOptions {
+                limit: u64::MAX,
+                share: 0,
+                folder: state.path().into(),
+            }),
             clock: Arc::new(SystemClock),
             run_id: "case".to_owned(),
         };

@@ -1,6 +1,5 @@
 //! What a job has committed, for reading.
 
-use std::collections::HashMap;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -13,6 +12,8 @@ use crate::store::{Folder, StoreError};
 /// How often a request that fails is made again, and the first pause in between.
 const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// Pieces of a segment are read together up to so many bytes.
+const BYTES_AT_ONCE: u64 = 32 << 20;
 
 /// The folder of a job's state.
 #[derive(Debug, Clone)]
@@ -57,24 +58,53 @@ impl Archive {
         manifest.map(Some).map_err(|reason| self.damaged(&name, &reason))
     }
 
-    /// The rows of a stored piece.
+    /// Reads stored pieces, those of a segment after each other, and hands each
+    /// over with its place among `pieces`.
     ///
     /// # Errors
-    /// A segment that is missing or damaged.
-    pub fn read(&self, pieces: &[StoredPiece]) -> Result<Vec<RecordBatch>, CheckpointError> {
-        let mut segments: HashMap<&str, Vec<u8>> = HashMap::new();
-        let mut rows = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            let name = piece.segment.as_str();
-            if !segments.contains_key(name) {
-                let bytes = retried(|| self.folder.read(name))?;
-                let bytes = bytes.ok_or_else(|| self.damaged(name, "it is missing"))?;
-                segments.insert(name, bytes);
+    /// A segment that is missing or damaged, and those of `take`.
+    pub fn read<E: From<CheckpointError>>(
+        &self,
+        pieces: &[StoredPiece],
+        mut take: impl FnMut(usize, RecordBatch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut order: Vec<usize> = (0..pieces.len()).collect();
+        order.sort_by_key(|at| (&pieces[*at].segment, pieces[*at].from));
+        let mut rest = order.as_slice();
+        while let [first, ..] = rest {
+            let first = &pieces[*first];
+            let is_near = |at: &&usize| {
+                let piece = &pieces[**at];
+                piece.segment == first.segment
+                    && (piece.from == first.from
+                        || piece.from.saturating_add(piece.bytes) - first.from <= BYTES_AT_ONCE)
+            };
+            let near = rest.iter().take_while(is_near).count();
+            let (now, later) = rest.split_at(near);
+            rest = later;
+            let ends = now.iter().map(|at| pieces[*at].from.saturating_add(pieces[*at].bytes));
+            let len = ends.max().unwrap_or_default() - first.from;
+            let name = &first.segment;
+            let bytes = retried(|| self.folder.read_range(name, first.from, len))?;
+            let bytes = bytes.ok_or_else(|| self.damaged(name, "it is missing"))?;
+            for at in now {
+                let piece = &pieces[*at];
+                let from = usize::try_from(piece.from - first.from).ok();
+                let own = from.zip(usize::try_from(piece.bytes).ok());
+                let own = own.and_then(|(from, len)| bytes.get(from..from.checked_add(len)?));
+                let rows = segment::decode(piece, own);
+                take(*at, rows.map_err(|reason| self.damaged(name, &reason))?)?;
             }
-            let read = segment::decode(piece, &segments[name]);
-            rows.push(read.map_err(|reason| self.damaged(name, &reason))?);
         }
-        Ok(rows)
+        Ok(())
+    }
+
+    /// Sees that stored pieces are whole.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn verify(&self, pieces: &[StoredPiece]) -> Result<(), CheckpointError> {
+        self.read(pieces, |_, _| Ok(()))
     }
 
     pub(super) fn damaged(&self, name: &str, reason: &str) -> CheckpointError {

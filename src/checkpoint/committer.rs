@@ -1,20 +1,19 @@
 //! Carries out the protocol on a store.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::Write as _;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use uuid::Uuid;
 
 use super::archive::{Archive, retried};
-use super::manifest::{JobState, Manifest, OutputFile, PieceId, StoredPiece, checksum};
+use super::manifest::{JobState, Manifest, OutputFile, PieceId, StoredPiece};
 use super::protocol::{Step, Stopped, Told, Writer};
-use super::{CheckpointError, FLOORS, SEGMENTS, STAGED, segment};
+use super::segment::{self, PieceRows};
+use super::{CheckpointError, FLOORS, SEGMENTS, STAGED};
 use crate::clock::Clock;
-use crate::store::{Folder, Location, StoreError, WholeFile, parse_location};
+use crate::store::{Folder, Location, WholeFile, parse_location};
 
 /// How often a manifest is sent, and the first pause in between.
 const ATTEMPTS: u32 = 8;
@@ -58,7 +57,7 @@ pub struct Piece {
     /// What it is a piece of.
     pub of: serde_json::Value,
     /// Its rows; `None` if an earlier epoch has written them.
-    pub rows: Option<Arc<RecordBatch>>,
+    pub rows: Option<PieceRows>,
 }
 
 #[derive(Debug)]
@@ -288,42 +287,28 @@ impl Committer {
         pieces: Vec<Piece>,
     ) -> Result<Vec<StoredPiece>, CheckpointError> {
         let name = format!("{SEGMENTS}/{epoch:020}-{}", &self.attempt[..8]);
-        let mut bytes = Vec::new();
+        let mut bytes = self.archive.folder.spool();
         let mut all = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let stored = match (piece.rows, self.stored.get(&piece.id)) {
                 (_, Some(stored)) => StoredPiece { of: piece.of, ..stored.clone() },
                 (Some(rows), None) => {
-                    let encoded = segment::encode(&rows)
+                    let from = bytes.len();
+                    let (bytes, sha256) = segment::write(&rows, &mut bytes)
                         .map_err(|e| CheckpointError::Encode { reason: e.to_string() })?;
-                    let stored = StoredPiece {
-                        id: piece.id,
-                        of: piece.of,
-                        segment: name.clone(),
-                        from: bytes.len() as u64,
-                        bytes: encoded.len() as u64,
-                        rows: rows.num_rows() as u64,
-                        sha256: checksum(&encoded),
-                    };
-                    bytes.extend(encoded);
-                    stored
+                    let (segment, rows) = (name.clone(), rows.rows() as u64);
+                    let (id, of) = (piece.id, piece.of);
+                    StoredPiece { id, of, segment, from, bytes, rows, sha256 }
                 }
                 (None, None) => unreachable!("a piece is stored when it is first named"),
             };
             all.push(stored);
         }
-        if !bytes.is_empty() {
-            let mut spool = self.archive.folder.spool();
-            spool.write_all(&bytes).map_err(|e| self.io(&name, e))?;
-            self.put(vec![WholeFile { name, bytes: spool }])?;
+        if bytes.len() > 0 {
+            self.put(vec![WholeFile { name, bytes }])?;
         }
         self.stored = all.iter().map(|piece| (piece.id, piece.clone())).collect();
         Ok(all)
-    }
-
-    fn io(&self, name: &str, cause: std::io::Error) -> CheckpointError {
-        let cause = crate::store::StoreFault::Io(cause);
-        CheckpointError::Store(StoreError { path: self.archive.folder.locate(name), cause })
     }
 
     fn put(&self, files: Vec<WholeFile>) -> Result<(), CheckpointError> {
@@ -400,7 +385,7 @@ impl Committer {
     pub fn restore(&mut self, epoch: u64) -> Result<Committed, CheckpointError> {
         let manifest = self.archive.manifest(epoch)?;
         let manifest = manifest.ok_or(CheckpointError::NoEpoch { epoch })?;
-        self.archive.read(&manifest.pieces)?;
+        self.archive.verify(&manifest.pieces)?;
         self.identity.plan.clone_from(&manifest.plan);
         let old = manifest.pieces.into_iter();
         self.stored = old.clone().map(|piece| (piece.id, piece)).collect();

@@ -21,6 +21,8 @@ pub use committer::{
 };
 pub use manifest::{Counters, JobState, Manifest, PieceId, ScanState, SplitState, StoredPiece};
 
+pub use segment::{KeptRows, PieceRows};
+
 use crate::store::StoreError;
 
 const MANIFESTS: &str = "ckpt";

@@ -2,31 +2,105 @@
 //!
 //! What is read back is not trusted before its checksum has been seen right.
 
+use std::fmt::Debug;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 
-use super::manifest::{StoredPiece, checksum};
+use sha2::{Digest, Sha256};
 
-/// The bytes of a piece.
+use super::manifest::{StoredPiece, checksum, hexadecimal};
+
+/// The rows of a piece that is to be written.
+#[derive(Debug, Clone)]
+pub enum PieceRows {
+    Here(Arc<RecordBatch>),
+    /// Elsewhere, to be read batch by batch.
+    Kept(Arc<dyn KeptRows>),
+}
+
+/// Rows that are not in memory.
+pub trait KeptRows: Debug + Send + Sync {
+    fn schema(&self) -> SchemaRef;
+
+    fn rows(&self) -> usize;
+
+    /// The batch of that number, from 0 on; `None` behind the last.
+    fn batch(&self, number: usize) -> io::Result<Option<RecordBatch>>;
+}
+
+impl From<Arc<RecordBatch>> for PieceRows {
+    fn from(rows: Arc<RecordBatch>) -> Self {
+        PieceRows::Here(rows)
+    }
+}
+
+impl PieceRows {
+    pub fn rows(&self) -> usize {
+        match self {
+            PieceRows::Here(rows) => rows.num_rows(),
+            PieceRows::Kept(kept) => kept.rows(),
+        }
+    }
+
+    fn schema(&self) -> SchemaRef {
+        match self {
+            PieceRows::Here(rows) => rows.schema(),
+            PieceRows::Kept(kept) => kept.schema(),
+        }
+    }
+
+    fn batch(&self, number: usize) -> io::Result<Option<RecordBatch>> {
+        match self {
+            PieceRows::Here(rows) => Ok((number == 0).then(|| rows.as_ref().clone())),
+            PieceRows::Kept(kept) => kept.batch(number),
+        }
+    }
+}
+
+/// Writes a piece. Gives how many bytes it has, and their checksum.
 ///
 /// # Errors
-/// What Arrow cannot write.
-pub fn encode(rows: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-    let columns = rows.columns().iter().map(compact).collect();
-    let rows = RecordBatch::try_new_with_options(
-        rows.schema(),
-        columns,
-        &arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.num_rows())),
-    )?;
-    let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema())?;
-    writer.write(&rows)?;
-    writer.into_inner()
+/// What Arrow cannot write, `out` cannot take, or cannot be read.
+pub fn write(rows: &PieceRows, out: impl Write) -> Result<(u64, String), ArrowError> {
+    let out = Summing { out, hash: Sha256::new(), bytes: 0 };
+    let mut writer = StreamWriter::try_new(out, &rows.schema())?;
+    let mut number = 0;
+    while let Some(batch) = rows.batch(number)? {
+        let columns = batch.columns().iter().map(compact).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let batch = RecordBatch::try_new_with_options(batch.schema(), columns, &options)?;
+        writer.write(&batch)?;
+        number += 1;
+    }
+    let sum = writer.into_inner()?;
+    Ok((sum.bytes, hexadecimal(&sum.hash.finalize())))
+}
+
+/// Counts and sums up what is written through it.
+struct Summing<W> {
+    out: W,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Summing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Views may point into payloads that hold much else.
@@ -38,13 +112,11 @@ fn compact(column: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// The rows of a piece, given its segment's bytes.
+/// The rows of a piece, given its bytes.
 ///
 /// # Errors
 /// What is wrong with the bytes, for a person.
-pub fn decode(piece: &StoredPiece, segment: &[u8]) -> Result<RecordBatch, String> {
-    let range = usize::try_from(piece.from).ok().zip(usize::try_from(piece.bytes).ok());
-    let bytes = range.and_then(|(from, bytes)| segment.get(from..from.checked_add(bytes)?));
+pub fn decode(piece: &StoredPiece, bytes: Option<&[u8]>) -> Result<RecordBatch, String> {
     let bytes = bytes.ok_or("it is too short")?;
     if checksum(bytes) != piece.sha256 {
         return Err("its checksum is wrong".to_owned());

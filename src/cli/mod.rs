@@ -8,6 +8,7 @@ mod demo;
 mod error;
 mod explain;
 mod logging;
+mod memory;
 mod preview;
 mod produce;
 mod progress;

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use super::progress::{Progress, instant, short};
 use super::settings::{RunSettings, SettingFlags, Settings, apply_log_level};
 use super::signals::stop_on_signals;
-use super::{CliError, answer, say, script, state};
+use super::{CliError, answer, memory, say, script, state};
 use crate::checkpoint::SplitState;
 use crate::clock::{Clock as _, SystemClock};
 use crate::engine::{
-    Checkpoints, Ended, ResumedFrom, RunOptions, Started, StateOptions, Status, StopSignal,
+    Checkpoints, Ended, MemoryOptions, ResumedFrom, RunOptions, Started, StateOptions, Status,
+    StopSignal,
 };
 use crate::planning::Planned;
 use crate::planning::pipeline::Job;
+use crate::store::Location;
 
 /// Run every INSERT of a query file until its input ends or Ctrl-C.
 #[derive(Debug, clap::Args)]
@@ -81,6 +83,12 @@ fn options(planned: &Planned, state: Option<StateOptions>) -> RunOptions {
     let interval = Some(settings.checkpoint_interval);
     let results = RESULTS_INTERVAL.min(settings.checkpoint_interval);
     let bounded = planned.job.is_bounded();
+    let folder = match state.as_ref().map(|state| &state.location) {
+        Some(Location::Local(folder)) => folder.clone(),
+        _ => std::env::temp_dir(),
+    };
+    let limit = settings.memory_limit.or_else(memory::half);
+    let memory = limit.map(|limit| MemoryOptions::new(limit, settings.workers, folder.into()));
     let checkpoints = Checkpoints {
         interval: interval.filter(|_| !bounded || state.is_some()),
         results_interval: (!bounded && !planned.job.stages.is_empty()).then_some(results),
@@ -91,6 +99,7 @@ fn options(planned: &Planned, state: Option<StateOptions>) -> RunOptions {
         batch_size: settings.batch_size,
         checkpoints,
         on_data_loss: settings.on_data_loss,
+        memory,
         clock: Arc::new(SystemClock),
         run_id: run_id(),
     }

@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use super::error::EngineError;
 use super::leaves::Share;
 use super::rows::Rows;
-use super::stage::Closing;
+use super::stage::{Closing, StageState};
 use super::status::add;
 use super::worker::Command;
 use super::{Engine, late, ops, step, watermark};
@@ -91,17 +91,50 @@ impl Engine {
         for late in worked.late_rows {
             self.note_late(&job, stage, 0, Some(&late))?;
         }
-        let rows = worked.rows;
-        match &plan.output {
-            StageOutput::Output(output) => self.outputs.write(*output, &rows)?,
-            StageOutput::Branches(branches) => {
-                for batch in rows {
-                    self.pass_on(&job, branches, batch, before)?;
-                }
+        self.give(&job, stage, worked.rows, before)?;
+        for mut window in worked.large {
+            while let Some(rows) = StageState::more(plan, &mut window, &self.runtime)? {
+                self.give(&job, stage, rows, before)?;
             }
         }
         self.stages[stage].fired = watermark;
-        Ok(())
+        self.bound_memory()
+    }
+
+    /// Passes a stage's rows to where they go.
+    fn give(
+        &mut self,
+        job: &Job,
+        stage: usize,
+        rows: Vec<RecordBatch>,
+        before: i64,
+    ) -> Result<(), EngineError> {
+        match &job.stages[stage].output {
+            StageOutput::Output(output) => self.outputs.write(*output, &rows),
+            StageOutput::Branches(branches) => {
+                for batch in rows {
+                    self.pass_on(job, branches, batch, before)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts the state that the loop keeps, and puts on disk what is too much.
+    pub(super) fn bound_memory(&mut self) -> Result<(), EngineError> {
+        let Some(account) = &mut self.memory else { return Ok(()) };
+        let memory = |stages: &[StageState]| stages.iter().map(StageState::memory).sum();
+        account.set(memory(&self.stages));
+        let mut excess = account.excess();
+        if excess > 0 {
+            for (plan, stage) in self.job.stages.iter().zip(&mut self.stages) {
+                for (leaf, open) in plan.leaves.iter().zip(&mut stage.own) {
+                    excess -= open.spill(leaf, excess, account)?.min(excess);
+                }
+            }
+            account.set(memory(&self.stages));
+        }
+        account.check()
     }
 
     /// Gives a stage's rows to the branches that read it. They are judged by

@@ -9,11 +9,10 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
 use super::error::EngineError;
 use crate::checkpoint::{
-    CheckpointError, Commit, Committed, Committer, Destination, Identity, Manifest, StoredPiece,
+    Archive, CheckpointError, Commit, Committed, Committer, Destination, Identity, Manifest,
 };
 use crate::clock::Clock;
 use crate::store::{Folder, Location};
-use arrow::array::RecordBatch;
 
 /// Where a job's state is kept.
 #[derive(Debug, Clone)]
@@ -45,8 +44,8 @@ pub struct Durable {
 /// What an earlier process left.
 pub struct Recovered {
     pub manifest: Manifest,
-    /// The rows of the manifest's pieces.
-    pub rows: Vec<RecordBatch>,
+    /// Where the rows of the manifest's pieces are.
+    pub archive: Archive,
 }
 
 impl Commits {
@@ -68,14 +67,8 @@ impl Commits {
             destinations,
             Arc::clone(clock),
         )?;
-        let recovered = match recovered {
-            None => None,
-            Some(manifest) => {
-                let pieces: &[StoredPiece] = &manifest.pieces;
-                let rows = committer.archive().read(pieces)?;
-                Some(Recovered { rows, manifest })
-            }
-        };
+        let archive = committer.archive().clone();
+        let recovered = recovered.map(|manifest| Recovered { manifest, archive });
         let (job_id, next_epoch) = (committer.job_id(), committer.next_epoch());
         let (commits, to_commit) = bounded::<Commit>(1);
         let (told, answers) = bounded(1);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::error::EngineError;
 use super::leaves::Share;
 use super::slices::SliceId;
-use crate::checkpoint::{Counters, Piece, PieceId};
+use crate::checkpoint::{Counters, Piece, PieceId, PieceRows};
 use crate::sources::SplitId;
 
 /// What a piece of state is of.
@@ -128,16 +128,16 @@ impl Namer {
 }
 
 /// Makes a piece.
-pub fn piece(id: PieceId, of: &PieceOf, rows: &Arc<RecordBatch>) -> Piece {
+pub fn piece(id: PieceId, of: &PieceOf, rows: impl Into<PieceRows>) -> Piece {
     let of = serde_json::to_value(of).expect("plain data");
-    Piece { id, of, rows: Some(Arc::clone(rows)) }
+    Piece { id, of, rows: Some(rows.into()) }
 }
 
 /// State that does not change any more, with its name.
 pub struct Named<P> {
     pub place: P,
     pub id: PieceId,
-    pub rows: Arc<RecordBatch>,
+    pub rows: PieceRows,
 }
 
 /// What a worker hands in at a cut.

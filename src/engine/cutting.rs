@@ -127,6 +127,7 @@ impl Engine {
             None => false,
         };
         let times: Vec<Now> = (0..self.job.outputs.len()).map(|o| self.now_of(o)).collect();
+        self.bound_memory()?;
         let files = self.outputs.cut(&self.commits.label(), |output| times[output], is_last)?;
         let mut pieces = cut.pieces;
         let mut state = JobState::default();

@@ -45,8 +45,20 @@ pub enum EngineError {
     Checkpoint(#[from] CheckpointError),
     #[error("{0}")]
     Failpoint(std::io::Error),
+    #[error(
+        "state needs {} of memory, `turnstile.state.memory-limit` is {}: the job goes on from \
+         its last checkpoint under a larger limit",
+        mebibytes(*used), mebibytes(*limit)
+    )]
+    MemoryLimit { used: u64, limit: u64 },
+    #[error("a file of state on the local disk: {0}")]
+    Spill(#[from] std::io::Error),
     #[error("a worker thread failed: {0}")]
     Worker(String),
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
 impl From<datafusion::error::DataFusionError> for EngineError {

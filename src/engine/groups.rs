@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::GroupsAccumulatorAdapter;
@@ -71,6 +71,12 @@ impl Partial {
         cut::anonymous(self.keys.iter().chain(states).cloned().collect(), self.rows)
     }
 
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        let columns = self.keys.iter().chain(self.states.iter().flatten());
+        columns.map(|column| column.get_array_memory_size()).sum()
+    }
+
     pub fn from_batch(aggregate: &Aggregate, batch: &RecordBatch) -> Result<Self, EngineError> {
         let mut columns = batch.columns().iter().cloned();
         let mut take = |count: usize| columns.by_ref().take(count).collect::<Vec<_>>();
@@ -128,6 +134,12 @@ impl Groups {
             accumulator.update_batch(&values, &self.indexes, filter.as_ref(), count)?;
         }
         Ok(&self.indexes)
+    }
+
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        let keys = self.keys.as_ref().map_or(0, |keys| keys.size());
+        keys + self.accumulators.0.iter().map(|a| a.size()).sum::<usize>()
     }
 
     /// Finds the group of each row.

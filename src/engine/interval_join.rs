@@ -62,10 +62,22 @@ impl Kept {
     }
 }
 
+/// Of a set of numbers, with what is free in it.
+const BYTES_PER_NUMBER: usize = 16;
+
 const LEFT: usize = 0;
 const RIGHT: usize = 1;
 
 impl JoinedRows {
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        let side = |side: &Side| {
+            let kept = side.kept.iter().map(|kept| kept.batch.get_array_memory_size());
+            kept.sum::<usize>() + side.matched.len() * BYTES_PER_NUMBER
+        };
+        self.sides.iter().map(side).sum()
+    }
+
     /// Pairs new rows with those kept and with each other, then forgets what the
     /// watermark has passed. A row of an outer side that goes without a match
     /// comes out with NULLs.
@@ -172,14 +184,14 @@ impl JoinedRows {
             for kept in &mut state.kept {
                 let id = *kept.stored.get_or_insert_with(|| namer.name());
                 let rows = Arc::new(kept.batch.clone());
-                pieces.push(piece(id, &PieceOf::Joined { stage, side }, &rows));
+                pieces.push(piece(id, &PieceOf::Joined { stage, side }, rows));
             }
             let mut matched: Vec<i64> = state.matched.iter().copied().collect();
             matched.sort_unstable();
             let rows = matched.len();
             let batch = anonymous(vec![int64s(matched.into_iter().map(Some))], rows)?;
             let of = PieceOf::Matched { stage, side, next_number: state.next_number };
-            pieces.push(piece(namer.name(), &of, &Arc::new(batch)));
+            pieces.push(piece(namer.name(), &of, Arc::new(batch)));
         }
         Ok(())
     }

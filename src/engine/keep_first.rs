@@ -25,6 +25,9 @@ use super::watermark;
 use crate::checkpoint::Piece;
 use crate::planning::pipeline::KeepFirst;
 
+/// Of a key that has come out, about.
+const BYTES_PER_KEY: usize = 80;
+
 pub struct FirstRows {
     /// Keys that have come out, and when by the machine's clock.
     seen: HashMap<OwnedRow, i64>,
@@ -52,6 +55,12 @@ impl FirstRows {
             state_ttl_ms: plan.state_ttl.map(millis),
             purged_at_ms: i64::MIN,
         }
+    }
+
+    /// Bytes of memory, about.
+    pub fn memory(&self) -> usize {
+        let waiting = self.waiting.iter().map(|waiting| waiting.batch.get_array_memory_size());
+        waiting.sum::<usize>() + self.seen.len() * BYTES_PER_KEY
     }
 
     /// Takes new rows; gives those that are the first of their key, and those that
@@ -144,10 +153,10 @@ impl FirstRows {
         let keys: ArrayRef = Arc::new(BinaryArray::from_iter_values(seen.iter().map(|s| s.0)));
         let since = int64s(seen.iter().map(|s| Some(s.1)));
         let batch = anonymous(vec![keys, since], seen.len())?;
-        pieces.push(piece(namer.name(), &PieceOf::Seen { stage }, &Arc::new(batch)));
+        pieces.push(piece(namer.name(), &PieceOf::Seen { stage }, Arc::new(batch)));
         for waiting in &self.waiting {
             let of = PieceOf::Waiting { stage, split: waiting.split };
-            pieces.push(piece(namer.name(), &of, &Arc::new(waiting.batch.clone())));
+            pieces.push(piece(namer.name(), &of, Arc::new(waiting.batch.clone())));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use super::cut::{Named, Namer, Notes, PieceOf, misfit, piece};
 use super::error::EngineError;
 use super::groups::Partial;
+use super::memory::Account;
 use super::rows::Rows;
 use super::sessions::{OpenSessions, Pieces, WaitingSessions};
 use super::slices::{self, ClosedSlices, OpenSlices, SliceId};
@@ -94,6 +95,30 @@ impl OpenLeaf {
         })
     }
 
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        match self {
+            OpenLeaf::Slices(slices) => slices.memory(),
+            OpenLeaf::Sessions(sessions) => sessions.memory(),
+            OpenLeaf::AsTheyCame(all) => {
+                all.iter().map(|rows| rows.batch.get_array_memory_size()).sum()
+            }
+        }
+    }
+
+    /// Puts on disk what can be; gives how many bytes were freed.
+    pub fn spill(
+        &mut self,
+        leaf: &Leaf,
+        excess: usize,
+        account: &Account,
+    ) -> Result<usize, EngineError> {
+        match self {
+            OpenLeaf::Slices(slices) => slices.spill(leaf, excess, account),
+            OpenLeaf::Sessions(_) | OpenLeaf::AsTheyCame(_) => Ok(0),
+        }
+    }
+
     /// Takes back a run of an earlier process.
     pub fn restore(&mut self, slice: SliceId, id: PieceId, rows: RecordBatch) {
         match self {
@@ -178,6 +203,14 @@ impl Share {
 }
 
 impl ClosingLeaf {
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        match self {
+            ClosingLeaf::Windows(windows) => windows.memory(),
+            ClosingLeaf::Sessions(sessions) => sessions.memory(),
+        }
+    }
+
     pub fn new(leaf: &Leaf) -> Self {
         match leaf.sessions() {
             None => ClosingLeaf::Windows(SharedSlices::default()),
@@ -214,12 +247,12 @@ impl ClosingLeaf {
         match self {
             ClosingLeaf::Windows(windows) => {
                 for Named { place: (end, from), id, rows } in windows.cut(namer)? {
-                    pieces.push(piece(id, &PieceOf::Shared { stage, leaf, end, from }, &rows));
+                    pieces.push(piece(id, &PieceOf::Shared { stage, leaf, end, from }, rows));
                 }
             }
             ClosingLeaf::Sessions(sessions) => {
                 for (id, rows) in sessions.cut(namer)? {
-                    pieces.push(piece(id, &PieceOf::Sessions { stage, leaf }, &rows));
+                    pieces.push(piece(id, &PieceOf::Sessions { stage, leaf }, rows));
                 }
             }
         }

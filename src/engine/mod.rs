@@ -26,6 +26,7 @@ mod keep_first;
 mod late;
 mod leaves;
 mod lookup;
+mod memory;
 mod ops;
 mod outputs;
 mod resume;
@@ -33,6 +34,7 @@ mod rows;
 mod scan;
 mod sessions;
 mod slices;
+mod spill;
 mod stage;
 mod start;
 pub mod status;
@@ -57,6 +59,8 @@ pub use commits::StateOptions;
 use cut::{Notes, Position};
 use cutting::Cutting;
 pub use error::EngineError;
+use memory::Account;
+pub use memory::MemoryOptions;
 use outputs::Outputs;
 use stage::StageState;
 pub use status::Status;
@@ -73,6 +77,8 @@ pub struct RunOptions {
     pub batch_size: usize,
     pub checkpoints: Checkpoints,
     pub on_data_loss: OnDataLoss,
+    /// `None`: as much as there is.
+    pub memory: Option<MemoryOptions>,
     pub clock: Arc<dyn Clock>,
     /// Unique to this run; goes into file names where no state is kept.
     pub run_id: String,
@@ -199,6 +205,8 @@ struct Engine {
     splits_given: usize,
     /// What the workers see of `StageState::fired`.
     fired: Fired,
+    /// Of the state that the loop keeps.
+    memory: Option<Account>,
 }
 
 struct ScanState {

@@ -146,7 +146,7 @@ impl Outputs {
                 let rows = concat_batches(&output.schema, &std::mem::take(&mut open.since))?;
                 let rows = anonymous(rows.columns().to_vec(), rows.num_rows())?;
                 let id = namer.name();
-                pieces.push(piece(id, &of, &Arc::new(rows)));
+                pieces.push(piece(id, &of, Arc::new(rows)));
                 open.stored.push(id);
             }
         }

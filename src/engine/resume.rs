@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+
 use super::commits::Recovered;
 use super::cut::{Notes, PieceOf, Position};
 use super::error::EngineError;
 use super::leaves::OpenLeaf;
+use super::memory::{self, Account};
 use super::outputs::Outputs;
 use super::scan::Scanner;
 use super::stage::StageState;
 use super::status::{Status, add};
 use super::watermark::ScanWatermark;
-use crate::checkpoint::{Counters, JobState};
+use crate::checkpoint::{Counters, JobState, StoredPiece};
 use crate::planning::pipeline::Job;
 use crate::sources::SplitId;
 
@@ -100,41 +103,61 @@ impl Resumed {
     }
 }
 
-/// Gives every piece of state back to where it is kept. What workers kept may
-/// go to any of them, but for rows whose order matters: `owner` is the worker
-/// that reads their split.
-pub fn restore_pieces(
-    job: &Job,
-    recovered: Recovered,
-    owner: &dyn Fn(u64) -> usize,
-    workers: &mut [Vec<Vec<OpenLeaf>>],
-    stages: &mut [StageState],
-    outputs: &mut Outputs,
-) -> Result<(), EngineError> {
-    let misfit = |reason: String| super::cut::misfit(&reason, None);
-    let pieces = recovered.manifest.pieces.into_iter().zip(recovered.rows);
-    for (turn, (piece, rows)) in pieces.enumerate() {
+/// What state is given back to.
+pub struct Restoring<'a> {
+    pub job: &'a Job,
+    pub workers: &'a mut [Vec<Vec<OpenLeaf>>],
+    pub stages: &'a mut [StageState],
+    pub outputs: &'a mut Outputs,
+    /// What each worker holds.
+    pub accounts: &'a mut [Option<Account>],
+}
+
+impl Restoring<'_> {
+    /// Gives every piece back to where it is kept. What workers kept may go to any
+    /// of them, but for rows whose order matters: `owner` is the worker that reads
+    /// their split.
+    pub fn restore(
+        &mut self,
+        recovered: &Recovered,
+        owner: &dyn Fn(u64) -> usize,
+    ) -> Result<(), EngineError> {
+        let pieces = &recovered.manifest.pieces;
+        recovered.archive.read(pieces, |number, rows| {
+            let piece = &pieces[number];
+            self.restore_piece(number, piece, rows, owner)
+        })
+    }
+
+    fn restore_piece(
+        &mut self,
+        turn: usize,
+        piece: &StoredPiece,
+        rows: RecordBatch,
+        owner: &dyn Fn(u64) -> usize,
+    ) -> Result<(), EngineError> {
+        let misfit = |reason: String| super::cut::misfit(&reason, None);
         let of: PieceOf =
-            serde_json::from_value(piece.of).map_err(|e| misfit(e.to_string()))?;
+            serde_json::from_value(piece.of.clone()).map_err(|e| misfit(e.to_string()))?;
         if let PieceOf::Output { table } = &of {
-            outputs.restore(table, piece.id, &rows)?;
-            continue;
+            return self.outputs.restore(table, piece.id, &rows);
         }
         let (stage, leaf) = of.place().expect("it is no result");
-        let fits = job.stages.get(stage).is_some_and(|plan| leaf < plan.leaves.len().max(1));
-        if !fits {
+        let plan = self.job.stages.get(stage);
+        let Some(plan) = plan.filter(|plan| leaf < plan.leaves.len().max(1)) else {
             return Err(misfit(format!("there is no stage {stage} with {} inputs", leaf + 1)));
-        }
-        match of {
-            PieceOf::Open { own: false, slice, .. } => {
-                let worker = match slice.split {
-                    0 => turn % workers.len(),
-                    split => owner(split),
-                };
-                workers[worker][stage][leaf].restore(slice, piece.id, rows);
-            }
-            of => stages[stage].restore(&job.stages[stage], of, piece.id, rows)?,
+        };
+        let PieceOf::Open { own: false, slice, .. } = of else {
+            return self.stages[stage].restore(plan, of, piece.id, rows);
+        };
+        let worker = match slice.split {
+            0 => turn % self.workers.len(),
+            split => owner(split),
+        };
+        self.workers[worker][stage][leaf].restore(slice, piece.id, rows);
+        match &mut self.accounts[worker] {
+            Some(account) => memory::bound(account, self.job, &mut self.workers[worker]),
+            None => Ok(()),
         }
     }
-    Ok(())
 }

@@ -203,6 +203,12 @@ impl OpenSessions {
         self.earliest.map(|at| leaf.spec.fires_at(at + leaf.spec.kind.slice_ms()))
     }
 
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        let slices = self.slices.values().map(|slice| slice.groups.memory());
+        slices.chain(self.pieces.iter().map(Pieces::memory)).sum()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.earliest.is_none()
     }
@@ -309,6 +315,19 @@ impl Pieces {
 
     fn len(&self) -> usize {
         self.first.len()
+    }
+
+    /// Bytes of memory.
+    fn memory(&self) -> usize {
+        let columns = |all: &[ArrayRef]| -> usize {
+            all.iter().map(|column| column.get_array_memory_size()).sum()
+        };
+        let content = match &self.content {
+            Content::States(states) => states.iter().map(|state| columns(state)).sum(),
+            Content::Rows(rows) => rows.get_array_memory_size(),
+        };
+        let each = 2 * size_of::<i64>() + size_of::<Option<Behind>>();
+        columns(&self.keys) + content + self.len() * each
     }
 
     fn concat(leaf: &Leaf, all: &[Pieces]) -> Result<Self, EngineError> {
@@ -554,6 +573,11 @@ impl WaitingSessions {
     ) -> Result<(), EngineError> {
         self.add(vec![Pieces { stored: Some(id), ..Pieces::from_batch(leaf, batch)? }]);
         Ok(())
+    }
+
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        self.pieces.iter().map(Pieces::memory).sum()
     }
 
     /// Sessions that wait.

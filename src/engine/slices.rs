@@ -17,8 +17,10 @@ use serde::{Deserialize, Serialize};
 use super::cut::{self, Named, Namer};
 use super::error::EngineError;
 use super::groups::{Evaluated, Groups, Partial};
+use super::memory::Account;
 use super::rows::Rows;
-use crate::checkpoint::PieceId;
+use super::spill::SpilledRun;
+use crate::checkpoint::{KeptRows, PieceId, PieceRows};
 use crate::planning::pipeline::{AssignTo, Leaf, LeafState};
 
 /// Which windows the rows of a slice count in: those that hold it and end at
@@ -53,14 +55,23 @@ struct OpenSlice {
 
 /// Partial aggregates, or rows, that do not change any more.
 struct Run {
-    id: PieceId,
-    rows: Arc<RecordBatch>,
+    /// `None` before a cut has named it.
+    id: Option<PieceId>,
+    rows: RunRows,
+}
+
+/// Where a run is.
+pub enum RunRows {
+    Memory(Arc<RecordBatch>),
+    Disk(Arc<SpilledRun>),
 }
 
 /// The state of one slice.
 pub enum Slice {
     Groups(Groups),
     Rows(Vec<RecordBatch>),
+    /// Partial aggregates that are not all in memory, in any number of runs.
+    Spilled(Vec<RunRows>),
 }
 
 /// Slices that no row can reach any more.
@@ -127,15 +138,49 @@ impl OpenSlices {
         for (id, slice) in &mut self.slices {
             slice.seal(leaf, namer)?;
             let named =
-                |run: &Run| Named { place: *id, id: run.id, rows: Arc::clone(&run.rows) };
-            all.extend(slice.runs.iter().map(named));
+                |run: &mut Run| Named { place: *id, id: run.named(namer), rows: run.piece() };
+            all.extend(slice.runs.iter_mut().map(named));
         }
         Ok(all)
     }
 
     /// Takes back a run of an earlier process.
     pub fn restore(&mut self, slice: SliceId, id: PieceId, rows: RecordBatch) {
-        self.slices.entry(slice).or_default().runs.push(Run { id, rows: Arc::new(rows) });
+        let rows = RunRows::Memory(Arc::new(rows));
+        self.slices.entry(slice).or_default().runs.push(Run { id: Some(id), rows });
+    }
+
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        self.slices.values().map(OpenSlice::memory).sum()
+    }
+
+    /// Puts the largest slices on disk until `excess` bytes are free, or nothing
+    /// is left that can be. Gives how many bytes were freed.
+    pub fn spill(
+        &mut self,
+        leaf: &Leaf,
+        excess: usize,
+        account: &Account,
+    ) -> Result<usize, EngineError> {
+        let LeafState::Aggregate(aggregate) = &leaf.state else { return Ok(0) };
+        // Of a split's own slices the order matters, and one group is never much.
+        if leaf.in_order || aggregate.keys.is_empty() {
+            return Ok(0);
+        }
+        let mut by_size: Vec<_> =
+            self.slices.iter().map(|(id, slice)| (slice.memory(), *id)).collect();
+        by_size.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let mut freed = 0;
+        for (bytes, id) in by_size {
+            if freed >= excess || bytes == 0 {
+                break;
+            }
+            let slice = self.slices.get_mut(&id).expect("just seen");
+            slice.spill(leaf, aggregate.keys.len(), account)?;
+            freed += bytes;
+        }
+        Ok(freed)
     }
 
     pub fn places(&self) -> i64 {
@@ -234,27 +279,62 @@ impl OpenSlice {
     fn seal(&mut self, leaf: &Leaf, namer: &mut Namer) -> Result<(), EngineError> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let mut run = open.into_batch(leaf)?;
-        while let Some(last) =
-            self.runs.pop_if(|last| last.rows.num_rows() < 2 * run.num_rows())
-        {
+        while let Some(small) = self.runs.pop_if(|last| last.is_less_than(2 * run.num_rows())) {
+            let RunRows::Memory(small) = small.rows else { unreachable!("it is small") };
             let mut both = Slice::new(leaf)?;
-            both.absorb(leaf, &last.rows)?;
+            both.absorb(leaf, &small)?;
             both.absorb(leaf, &run)?;
             run = both.into_batch(leaf)?;
         }
-        self.runs.push(Run { id: namer.name(), rows: Arc::new(run) });
+        self.runs.push(Run { id: Some(namer.name()), rows: RunRows::Memory(Arc::new(run)) });
+        Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        let open = self.open.as_ref().map_or(0, Slice::memory);
+        open + self.runs.iter().map(|run| run.rows.memory()).sum::<usize>()
+    }
+
+    /// Puts everything on disk.
+    fn spill(
+        &mut self,
+        leaf: &Leaf,
+        keys: usize,
+        account: &Account,
+    ) -> Result<(), EngineError> {
+        let to_disk = |rows: &RecordBatch| -> Result<RunRows, EngineError> {
+            Ok(RunRows::Disk(Arc::new(SpilledRun::write(rows, keys, account.spool())?)))
+        };
+        for run in &mut self.runs {
+            if let RunRows::Memory(rows) = &run.rows {
+                run.rows = to_disk(rows)?;
+            }
+        }
+        if let Some(open) = self.open.take() {
+            let rows = to_disk(&open.into_batch(leaf)?)?;
+            self.runs.push(Run { id: None, rows });
+        }
         Ok(())
     }
 
     /// All of it as one.
     fn whole(self, leaf: &Leaf) -> Result<Slice, EngineError> {
         let OpenSlice { runs, open } = self;
+        if runs.iter().any(|run| matches!(run.rows, RunRows::Disk(_))) {
+            let mut all: Vec<RunRows> = runs.into_iter().map(|run| run.rows).collect();
+            if let Some(open) = open {
+                all.push(RunRows::Memory(Arc::new(open.into_batch(leaf)?)));
+            }
+            return Ok(Slice::Spilled(all));
+        }
         match open {
             Some(open) if runs.is_empty() => Ok(open),
             open => {
                 let mut all = Slice::new(leaf)?;
                 for run in runs {
-                    all.absorb(leaf, &run.rows)?;
+                    if let RunRows::Memory(rows) = &run.rows {
+                        all.absorb(leaf, rows)?;
+                    }
                 }
                 if let Some(open) = open {
                     all.absorb(leaf, &open.into_batch(leaf)?)?;
@@ -265,12 +345,49 @@ impl OpenSlice {
     }
 }
 
+impl Run {
+    /// Its name, or a new one.
+    fn named(&mut self, namer: &mut Namer) -> PieceId {
+        *self.id.get_or_insert_with(|| namer.name())
+    }
+
+    fn piece(&self) -> PieceRows {
+        match &self.rows {
+            RunRows::Memory(rows) => PieceRows::Here(Arc::clone(rows)),
+            RunRows::Disk(run) => PieceRows::Kept(Arc::clone(run) as Arc<dyn KeptRows>),
+        }
+    }
+
+    /// True if it is in memory and has fewer rows.
+    fn is_less_than(&self, rows: usize) -> bool {
+        matches!(&self.rows, RunRows::Memory(own) if own.num_rows() < rows)
+    }
+}
+
+impl RunRows {
+    fn memory(&self) -> usize {
+        match self {
+            RunRows::Memory(rows) => rows.get_array_memory_size(),
+            RunRows::Disk(_) => 0,
+        }
+    }
+}
+
 impl Slice {
+    fn memory(&self) -> usize {
+        match self {
+            Slice::Groups(groups) => groups.memory(),
+            Slice::Rows(rows) => rows.iter().map(RecordBatch::get_array_memory_size).sum(),
+            Slice::Spilled(runs) => runs.iter().map(RunRows::memory).sum(),
+        }
+    }
+
     /// What there is, as it is stored.
     fn into_batch(self, leaf: &Leaf) -> Result<RecordBatch, EngineError> {
         match self {
             Slice::Groups(groups) => groups.into_partial()?.to_batch(),
             Slice::Rows(rows) => Ok(concat_batches(&leaf.schema, &rows)?),
+            Slice::Spilled(_) => unreachable!("what is on disk is not open"),
         }
     }
 
@@ -323,9 +440,27 @@ impl Slice {
         match (self, other) {
             (Slice::Rows(kept), Slice::Rows(more)) => kept.extend(more),
             (Slice::Groups(groups), Slice::Groups(more)) => groups.merge(more)?,
+            (Slice::Spilled(runs), more) => runs.extend(more.into_runs()?),
+            (own, Slice::Spilled(mut runs)) => {
+                let groups = std::mem::replace(own, Slice::Spilled(Vec::new()));
+                runs.extend(groups.into_runs()?);
+                *own = Slice::Spilled(runs);
+            }
             _ => unreachable!("a leaf keeps either rows or groups"),
         }
         Ok(())
+    }
+
+    /// Partial aggregates as runs.
+    fn into_runs(self) -> Result<Vec<RunRows>, EngineError> {
+        match self {
+            Slice::Spilled(runs) => Ok(runs),
+            Slice::Groups(groups) => {
+                let rows = groups.into_partial()?.to_batch()?;
+                Ok(vec![RunRows::Memory(Arc::new(rows))])
+            }
+            Slice::Rows(_) => unreachable!("rows are not put on disk"),
+        }
     }
 }
 

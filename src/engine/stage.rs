@@ -13,6 +13,7 @@ use super::keep_first::FirstRows;
 use super::leaves::{ClosingLeaf, LeafCut, OpenLeaf, Share};
 use super::rows::Rows;
 use super::watermark;
+use super::windows::LargeWindow;
 use crate::checkpoint::{Piece, PieceId};
 use crate::clock::Clock;
 use crate::planning::pipeline::{Input, Job, Leaf, Stage, StageWork, Target};
@@ -48,6 +49,8 @@ enum Work {
 #[derive(Default)]
 pub struct Worked {
     pub rows: Vec<RecordBatch>,
+    /// Windows whose rows [`StageState::more`] makes.
+    pub large: Vec<LargeWindow>,
     pub windows: u64,
     /// Late rows of which no more is known than how many there were.
     pub late: u64,
@@ -156,7 +159,16 @@ impl StageState {
             (Work::Windows(all), StageWork::Windows(above)) => {
                 let mut inputs = Vec::with_capacity(plan.leaves.len());
                 for ((leaf, share), kept) in plan.leaves.iter().zip(shares).zip(all) {
-                    let fired = kept.fire(leaf, share, watermark)?;
+                    let mut fired = kept.fire(leaf, share, watermark)?;
+                    if above.is_row_by_row() {
+                        worked.large.append(&mut fired.large);
+                    }
+                    // The plan above asks for all rows of a window at once.
+                    for mut window in fired.large {
+                        while let Some(rows) = window.next(leaf)? {
+                            fired.rows.push(rows);
+                        }
+                    }
                     worked.windows = worked.windows.max(fired.windows);
                     worked.late += fired.late;
                     inputs.push(fired.rows);
@@ -182,6 +194,29 @@ impl StageState {
         Ok(worked)
     }
 
+    /// The next rows of a large window; `None` behind the last.
+    pub fn more(
+        plan: &Stage,
+        window: &mut LargeWindow,
+        runtime: &Runtime,
+    ) -> Result<Option<Vec<RecordBatch>>, EngineError> {
+        let ([leaf], StageWork::Windows(above)) = (plan.leaves.as_slice(), &plan.work) else {
+            unreachable!("large windows come from one input, row by row")
+        };
+        let Some(rows) = window.next(leaf)? else { return Ok(None) };
+        Ok(Some(runtime.block_on(above.run(vec![vec![rows]]))?))
+    }
+
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        let own = self.own.iter().map(OpenLeaf::memory).sum::<usize>();
+        own + match &self.work {
+            Work::Windows(all) => all.iter().map(ClosingLeaf::memory).sum(),
+            Work::IntervalJoin(rows) => rows.memory(),
+            Work::KeepFirst(rows) => rows.memory(),
+        }
+    }
+
     /// What the stage keeps, in pieces. What workers have handed over is here.
     pub fn cut(
         &mut self,
@@ -195,7 +230,7 @@ impl StageState {
                 LeafCut::Runs(runs) => {
                     for Named { place: slice, id, rows } in runs {
                         let of = PieceOf::Open { stage, leaf, own: true, slice };
-                        pieces.push(piece(id, &of, &rows));
+                        pieces.push(piece(id, &of, rows));
                     }
                 }
                 LeafCut::Handed(share) => self.take_over(leaf, share),
@@ -203,7 +238,7 @@ impl StageState {
             for rows in self.own[leaf].came() {
                 let (judged_by_at_most, split) = (rows.judged_by_at_most, rows.split);
                 let of = PieceOf::Came { stage, leaf, judged_by_at_most, split };
-                pieces.push(piece(namer.name(), &of, &Arc::new(rows.to_batch()?)));
+                pieces.push(piece(namer.name(), &of, Arc::new(rows.to_batch()?)));
             }
         }
         match &mut self.work {

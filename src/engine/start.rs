@@ -10,8 +10,9 @@ use super::commits::Commits;
 use super::cut::{Notes, Position};
 use super::error::EngineError;
 use super::leaves::OpenLeaf;
+use super::memory::{Account, MemoryLimit};
 use super::outputs::Outputs;
-use super::resume::{self, Resumed};
+use super::resume::{Restoring, Resumed};
 use super::scan::Scanner;
 use super::stage::StageState;
 use super::status::{Status, add};
@@ -105,6 +106,10 @@ impl Engine {
         let mut stages: Vec<StageState> =
             (0..job.stages.len()).map(|stage| StageState::new(&job, stage)).collect();
         let mut states: Vec<_> = (0..workers).map(|_| worker::empty_state(&job)).collect();
+        let limit = options.memory.clone().map(MemoryLimit::new);
+        let account = || limit.clone().map(Account::new);
+        let mut accounts: Vec<Option<Account>> = (0..workers).map(|_| account()).collect();
+        let memory = account();
         let mut notes = Notes::default();
         if let (Some(resumed), Some(recovered)) = (&resumed, recovered) {
             notes.clone_from(&resumed.notes);
@@ -119,15 +124,21 @@ impl Engine {
                 let owns = |all: &Vec<Position>| all.iter().any(|p| p.split.number() == split);
                 positions.iter().position(owns).unwrap_or(0)
             };
-            let (workers, stages) = (&mut states, &mut stages);
-            resume::restore_pieces(&job, recovered, &owner, workers, stages, &mut outputs)?;
+            let mut restoring = Restoring {
+                job: &job,
+                workers: &mut states,
+                stages: &mut stages,
+                outputs: &mut outputs,
+                accounts: &mut accounts,
+            };
+            restoring.restore(&recovered, &owner)?;
             outputs.go_on(&notes.sinks);
         }
         let fired: Fired =
             Arc::new(stages.iter().map(|stage| AtomicI64::new(stage.fired)).collect());
-        let each = readers.into_iter().zip(positions).zip(states).enumerate();
+        let each = readers.into_iter().zip(positions).zip(states).zip(accounts).enumerate();
         let workers = each
-            .map(|(id, ((readers, positions), state))| {
+            .map(|(id, (((readers, positions), state), memory))| {
                 let channel = to_loop.clone();
                 let mut scanners: Vec<Scanner> = (0..job.scans.len())
                     .map(|scan| Scanner::new(Arc::clone(&job), scan))
@@ -135,7 +146,7 @@ impl Engine {
                 if let Some(resumed) = &resumed {
                     resumed.restore_scanners(&mut scanners, &positions);
                 }
-                let worker = WorkerParts { readers, positions, state, scanners };
+                let worker = WorkerParts { readers, positions, state, scanners, memory };
                 spawn(id, &job, worker, options, &status, channel, Arc::clone(&fired))
             })
             .collect();
@@ -166,6 +177,7 @@ impl Engine {
             runtime,
             splits_given,
             fired,
+            memory,
         };
         Ok((engine, resumed_from))
     }
@@ -177,6 +189,7 @@ struct WorkerParts {
     positions: Vec<Position>,
     state: Vec<Vec<OpenLeaf>>,
     scanners: Vec<Scanner>,
+    memory: Option<Account>,
 }
 
 fn spawn(
@@ -197,7 +210,7 @@ fn spawn(
     let thread = std::thread::Builder::new()
         .name(format!("worker-{id}"))
         .spawn(move || {
-            let WorkerParts { readers, positions, state, scanners } = parts;
+            let WorkerParts { readers, positions, state, scanners, memory } = parts;
             let worker = Worker {
                 id,
                 job,
@@ -211,6 +224,8 @@ fn spawn(
                 fired,
                 positions,
                 counters: Counters::default(),
+                memory,
+                unmeasured: 0,
             };
             worker.run();
         })

@@ -19,6 +19,7 @@ use super::error::EngineError;
 use super::groups::{Groups, Partial, values_of_nothing};
 use super::ops::batch;
 use super::slices::{ClosedSlices, Slice, across_splits};
+use super::spill::PartedGroups;
 use super::watermark;
 use crate::checkpoint::PieceId;
 use crate::planning::pipeline::{Aggregate, AggregateColumn, AssignTo, Leaf, LeafState};
@@ -52,6 +53,8 @@ struct Block {
 #[derive(Default)]
 pub struct Fired {
     pub rows: Vec<RecordBatch>,
+    /// Windows whose rows are made part by part.
+    pub large: Vec<LargeWindow>,
     pub windows: u64,
     pub late: u64,
 }
@@ -84,14 +87,30 @@ impl SharedSlices {
         }
         if alone {
             for (id, slice) in closed {
-                let Slice::Groups(groups) = slice else { unreachable!("an aggregate's slice") };
-                fired.add(window(leaf, aggregate, groups, id.end)?);
+                match slice {
+                    Slice::Groups(groups) => {
+                        fired.add(window(leaf, aggregate, groups, id.end)?);
+                    }
+                    Slice::Spilled(runs) => {
+                        let keys = aggregate.keys.len();
+                        let groups = PartedGroups::new(runs, keys)?;
+                        fired.large.push(LargeWindow { end_ms: id.end, groups });
+                        fired.windows += 1;
+                    }
+                    Slice::Rows(_) => unreachable!("an aggregate's slice"),
+                }
             }
             return Ok(fired);
         }
         for (id, slice) in closed {
-            let Slice::Groups(groups) = slice else { unreachable!("an aggregate's slice") };
-            let partial = Arc::new(groups.into_partial()?);
+            let partial = match slice {
+                Slice::Groups(groups) => groups.into_partial()?,
+                Slice::Spilled(runs) => {
+                    PartedGroups::new(runs, aggregate.keys.len())?.into_partial(aggregate)?
+                }
+                Slice::Rows(_) => unreachable!("an aggregate's slice"),
+            };
+            let partial = Arc::new(partial);
             if id.from == id.end {
                 self.slices.insert(id.end, partial);
             } else {
@@ -117,7 +136,7 @@ impl SharedSlices {
         let mut all = Vec::new();
         for (place, partial) in on_time.chain(stragglers) {
             let id = *self.stored.entry(place).or_insert_with(|| namer.name());
-            all.push(Named { place, id, rows: Arc::new(partial.to_batch()?) });
+            all.push(Named { place, id, rows: Arc::new(partial.to_batch()?).into() });
         }
         Ok(all)
     }
@@ -150,6 +169,13 @@ impl SharedSlices {
         let all = on_time.chain(self.stragglers.keys().copied());
         let next = all.map(|(_, from)| self.not_done(leaf.spec.kind, from)).min()?;
         Some(leaf.spec.fires_at(next))
+    }
+
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        let blocks = self.blocks.values().flatten();
+        let all = self.slices.values().chain(self.stragglers.values()).chain(blocks);
+        all.map(|partial| partial.memory()).sum()
     }
 
     /// Slices that wait for windows to come.
@@ -278,9 +304,28 @@ fn rows_of(closed: ClosedSlices) -> Result<Fired, EngineError> {
     let windows = closed.len() as u64;
     let rows = closed.into_values().flat_map(|slice| match slice {
         Slice::Rows(rows) => rows,
-        Slice::Groups(_) => unreachable!("a leaf of rows has no groups"),
+        Slice::Groups(_) | Slice::Spilled(_) => {
+            unreachable!("a leaf of rows has no groups")
+        }
     });
-    Ok(Fired { rows: rows.collect(), windows, late: 0 })
+    Ok(Fired { rows: rows.collect(), windows, ..Fired::default() })
+}
+
+/// A window whose groups are not all in memory.
+pub struct LargeWindow {
+    end_ms: i64,
+    groups: PartedGroups,
+}
+
+impl LargeWindow {
+    /// The rows of the next part; `None` behind the last.
+    pub fn next(&mut self, leaf: &Leaf) -> Result<Option<RecordBatch>, EngineError> {
+        let LeafState::Aggregate(aggregate) = &leaf.state else {
+            unreachable!("only aggregates are put on disk")
+        };
+        let groups = self.groups.next(aggregate)?;
+        groups.map(|groups| window(leaf, aggregate, groups, self.end_ms)).transpose()
+    }
 }
 
 /// The rows of the window that ends at `end_ms`.

@@ -12,6 +12,7 @@ use super::cut::{Named, Namer, PieceOf, Position, WorkersCut, piece};
 use super::error::EngineError;
 use super::late;
 use super::leaves::{LeafCut, OpenLeaf, Share};
+use super::memory::{self, Account};
 use super::ops::apply;
 use super::rows::Rows;
 use super::scan::{Scanned, Scanner};
@@ -104,6 +105,10 @@ pub struct Worker {
     /// How far each split has been read.
     pub positions: Vec<Position>,
     pub counters: Counters,
+    /// Of the state; `None`: it may grow.
+    pub memory: Option<Account>,
+    /// Rows taken since memory was last looked at.
+    pub unmeasured: usize,
 }
 
 /// By stage, up to where its windows have been closed; the loop writes it. Only
@@ -186,7 +191,7 @@ impl Worker {
                     LeafCut::Runs(runs) => {
                         for Named { place: slice, id, rows } in runs {
                             let of = PieceOf::Open { stage, leaf, own: false, slice };
-                            cut.pieces.push(piece(id, &of, &rows));
+                            cut.pieces.push(piece(id, &of, rows));
                         }
                     }
                     LeafCut::Handed(share) => cut.handed.push((stage, leaf, share)),
@@ -221,7 +226,17 @@ impl Worker {
         if !splits.is_empty() {
             self.tell_progress(splits);
         }
-        Ok(())
+        self.bound_memory()
+    }
+
+    /// Puts state on disk if there is too much of it.
+    fn bound_memory(&mut self) -> Result<(), EngineError> {
+        let Some(account) = &mut self.memory else { return Ok(()) };
+        if self.unmeasured < account.rows_unmeasured() {
+            return Ok(());
+        }
+        self.unmeasured = 0;
+        memory::bound(account, &self.job, &mut self.state)
     }
 
     fn read(
@@ -268,6 +283,7 @@ impl Worker {
         add(&self.status.rows_in, scanned.taken);
         add(&self.status.decode_errors, scanned.errors);
         self.counters.rows_in += scanned.taken;
+        self.unmeasured += scanned.rows.batch.num_rows();
         self.counters.undecodable += scanned.errors;
         let job = Arc::clone(&self.job);
         if let (Some(dead), Some(output)) = (scanned.dead, job.dead_letters) {

@@ -11,7 +11,7 @@ use crate::sources::files::FileTable;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, Result};
 use datafusion::datasource::{DefaultTableSource, provider_as_source};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
@@ -205,6 +205,7 @@ pub struct ClosedPlan {
     logical: LogicalPlan,
     physical: Arc<dyn ExecutionPlan>,
     inputs: Vec<ClosedRows>,
+    is_row_by_row: bool,
     context: Arc<TaskContext>,
 }
 
@@ -224,7 +225,12 @@ impl ClosedPlan {
         let planner = DefaultPhysicalPlanner::default();
         let physical =
             futures::executor::block_on(planner.create_physical_plan(&logical, state))?;
-        Ok(Self { logical, physical, inputs, context: state.task_ctx() })
+        let asks_for_others = logical.exists(|node| {
+            use LogicalPlan::{Filter, Projection, SubqueryAlias, TableScan};
+            Ok(!matches!(node, Filter(_) | Projection(_) | SubqueryAlias(_) | TableScan(_)))
+        })?;
+        let (is_row_by_row, context) = (!asks_for_others, state.task_ctx());
+        Ok(Self { logical, physical, inputs, is_row_by_row, context })
     }
 
     pub fn schema(&self) -> SchemaRef {
@@ -239,6 +245,11 @@ impl ClosedPlan {
     /// What `explain` shows.
     pub fn logical(&self) -> &LogicalPlan {
         &self.logical
+    }
+
+    /// Whether each row is worked on by itself, whatever the others are.
+    pub fn is_row_by_row(&self) -> bool {
+        self.inputs.len() == 1 && self.is_row_by_row
     }
 
     /// Runs the plan over `rows`, one list per input.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -91,6 +91,23 @@ impl LocalFolder {
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.root.join(name);
         absent(fs::read(&path)).map_err(at(&path))
+    }
+
+    pub fn read_range(
+        &self,
+        name: &str,
+        from: u64,
+        len: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.root.join(name);
+        let read = || {
+            let Some(mut file) = absent(File::open(&path))? else { return Ok(None) };
+            file.seek(SeekFrom::Start(from))?;
+            let mut bytes = Vec::new();
+            file.take(len).read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
+        };
+        read().map_err(at(&path))
     }
 
     pub fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {

@@ -155,6 +155,19 @@ impl Folder {
         })
     }
 
+    /// A file's bytes from `from` on, `len` of them or as many as there are.
+    pub fn read_range(
+        &self,
+        name: &str,
+        from: u64,
+        len: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.step(name, "read", || match self.0.as_ref() {
+            Kind::Local(folder) => folder.read_range(name, from, len),
+            Kind::S3(folder) => folder.read_range(name, from, len),
+        })
+    }
+
     /// A file's size in bytes; `None` if there is none.
     pub fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
         self.step(name, "size", || match self.0.as_ref() {

@@ -113,6 +113,19 @@ impl S3Folder {
         })
     }
 
+    pub fn read_range(
+        &self,
+        name: &str,
+        from: u64,
+        len: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.request(name, async {
+            let range = from..from.saturating_add(len);
+            let bytes = there(self.store.get_range(&self.key(name)?, range).await)?;
+            Ok(bytes.map(|bytes| bytes.to_vec()))
+        })
+    }
+
     pub fn size(&self, name: &str) -> Result<Option<u64>, StoreError> {
         self.request(name, async {
             Ok(there(self.store.head(&self.key(name)?).await)?.map(|object| object.size))

@@ -6,6 +6,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,6 +38,21 @@ impl Spool {
 
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// The bytes in `range`, which stay here.
+    pub fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let len = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+        let mut bytes = vec![0; len];
+        match &self.disk {
+            Some(disk) => disk.read_exact_at(&mut bytes, range.start)?,
+            None => {
+                let from = usize::try_from(range.start).map_err(io::Error::other)?;
+                let there = self.memory.get(from..from + len);
+                bytes.copy_from_slice(there.ok_or(io::ErrorKind::UnexpectedEof)?);
+            }
+        }
+        Ok(bytes)
     }
 
     /// All bytes from the first.

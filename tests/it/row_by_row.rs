@@ -76,7 +76,13 @@ fn every_way(script: &str, logs: &[(&str, &Log)], seed: u64) -> Vec<(i64, i64)> 
     for workers in [1, 2, 4] {
         for batch_size in [1, 7, 8192] {
             let scratch = tempfile::tempdir().unwrap();
-            let variation = Variation { workers, batch_size, seed, restarts: seed as u32 % 3 };
+            let variation = Variation {
+                workers,
+                batch_size,
+                seed,
+                restarts: seed as u32 % 3,
+                on_disk: seed % 2 == 0,
+            };
             let written = rows(&case, variation, scratch.path()).unwrap();
             let found = numbers(&written.tables["res"]);
             let first = first.get_or_insert_with(|| found.clone());

@@ -18,7 +18,7 @@ use clap::Args;
 use super::CliError;
 use super::logging;
 use crate::diagnostics::{Diagnostic, SourceFile, Span};
-use crate::options::parse_duration;
+use crate::options::{parse_bytes, parse_duration};
 use crate::planning;
 use crate::sources::OnDataLoss;
 use crate::store::parse_location;
@@ -50,6 +50,7 @@ pub const JOB_NAME: &str = "turnstile.job.name";
 
 /// How many checkpoints a job keeps.
 pub const RETAINED_CHECKPOINTS: &str = "state.checkpoints.num-retained";
+const MEMORY_LIMIT: &str = "turnstile.state.memory-limit";
 const ON_DATA_LOSS: &str = "turnstile.on-data-loss";
 
 const MAX_BATCH_SIZE: usize = 1_000_000;
@@ -113,6 +114,11 @@ const KEYS: &[Key] = &[
         name: STATE_PATH,
         expected: "a folder: a local path, file:// or s3://",
         fits: |v| parse_location(v).is_ok(),
+    },
+    Key {
+        name: MEMORY_LIMIT,
+        expected: "a size such as `2 GB`",
+        fits: |v| parse_bytes(v).is_some_and(|bytes| bytes > 0),
     },
     Key {
         name: ON_DATA_LOSS,
@@ -293,6 +299,8 @@ pub struct RunSettings {
     pub batch_size: usize,
     pub checkpoint_interval: Duration,
     pub on_data_loss: OnDataLoss,
+    /// In bytes; `None`: nobody has said.
+    pub memory_limit: Option<u64>,
 }
 
 impl RunSettings {
@@ -307,6 +315,7 @@ impl RunSettings {
                 .get(ON_DATA_LOSS)
                 .and_then(|v| on_data_loss(v))
                 .unwrap_or_default(),
+            memory_limit: values.get(MEMORY_LIMIT).and_then(|v| parse_bytes(v)),
             checkpoint_interval: values
                 .get(CHECKPOINT_INTERVAL)
                 .and_then(|v| parse_duration(v))

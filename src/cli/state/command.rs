@@ -177,7 +177,7 @@ fn show(args: &EpochArgs) -> Result<(), CliError> {
 fn verify(args: &EpochArgs) -> Result<(), CliError> {
     let (job, archive) = archive(&args.job)?;
     let manifest = chosen(&archive, args.epoch, &job)?;
-    archive.read(&manifest.pieces).map_err(failed)?;
+    archive.verify(&manifest.pieces).map_err(failed)?;
     let pieces = manifest.pieces.len();
     answer(&format!("epoch {} of job `{job}` is whole: {pieces} pieces\n", manifest.epoch))
 }
