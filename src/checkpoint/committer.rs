@@ -27,6 +27,8 @@ pub struct Identity {
     pub job: String,
     /// What the job is, line by line: a job whose lines differ is another.
     pub plan: Vec<String>,
+    /// Whether state of a job of those lines is state of one of these.
+    pub fits: fn(&[String], &[String]) -> bool,
     /// Go on although they differ, from the offsets alone.
     pub drop_state: bool,
     /// How many epochs are kept, at least.
@@ -36,7 +38,8 @@ pub struct Identity {
 impl Default for Identity {
     fn default() -> Self {
         let (job, plan) = (String::new(), Vec::new());
-        Self { job, plan, drop_state: false, retained: RETAINED }
+        let fits = |before: &[String], now: &[String]| before == now;
+        Self { job, plan, fits, drop_state: false, retained: RETAINED }
     }
 }
 
@@ -74,6 +77,15 @@ pub struct Committed {
     pub files: u64,
     pub rows: u64,
     pub bytes: u64,
+}
+
+/// What was deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collected {
+    pub epochs: u64,
+    pub segments: u64,
+    /// Files that were staged and are visible, or will never be.
+    pub staged: u64,
 }
 
 /// A table that is written.
@@ -182,8 +194,7 @@ impl Committer {
         self.go_on()?;
         // Now and then: it means looking at all there is.
         if epoch > self.last_collected + self.identity.retained / 2 {
-            self.last_collected = epoch;
-            self.collect(epoch)?;
+            self.collect(self.identity.retained)?;
         }
         Ok(committed)
     }
@@ -265,7 +276,9 @@ impl Committer {
             files: Vec::new(),
             ..newest
         };
-        if fence.plan != identity.plan {
+        if (identity.fits)(&fence.plan, &identity.plan) {
+            fence.plan.clone_from(&identity.plan);
+        } else {
             if !identity.drop_state {
                 return Err(CheckpointError::OtherPlan {
                     job: identity.job.clone(),
@@ -393,15 +406,22 @@ impl Committer {
         self.commit(Commit { state: manifest.state, pieces, files: Vec::new() })
     }
 
-    /// Deletes what no epoch that is kept needs.
-    fn collect(&self, epoch: u64) -> Result<(), CheckpointError> {
-        let Some(through) = self.writer.may_collect_through() else { return Ok(()) };
+    /// Deletes what no epoch is there for, of all but the newest `keep` epochs.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn collect(&mut self, keep: u64) -> Result<Collected, CheckpointError> {
+        let mut collected = Collected::default();
+        let Step::Ready(newest) = self.writer.step() else { return Ok(collected) };
+        let newest = newest.epoch;
+        let Some(through) = self.writer.may_collect_through() else { return Ok(collected) };
+        self.last_collected = newest;
         let mut epochs = self.archive.epochs()?;
         epochs.sort_unstable();
-        let old = |e: &&u64| **e < through && **e + self.identity.retained <= epoch;
+        let old = |e: &&u64| **e < through && **e + keep <= newest;
         let floor = epochs.iter().rev().find(old).copied().unwrap_or(0);
         if floor <= self.archive.floor()? {
-            return Ok(());
+            return Ok(collected);
         }
         // First the floor: what is deleted below it can do no harm any more.
         let name = format!("{FLOORS}/{floor:020}");
@@ -409,7 +429,7 @@ impl Committer {
             tracing::debug!(%error, "created or not, it is read back");
         }
         if self.archive.floor()? < floor {
-            return Ok(());
+            return Ok(collected);
         }
         let mut needed = BTreeSet::new();
         for kept in epochs.iter().filter(|e| **e > floor) {
@@ -419,27 +439,64 @@ impl Committer {
             );
         }
         for old in epochs.iter().filter(|e| **e <= floor) {
-            if let Some(manifest) = self.archive.manifest(*old)? {
-                for file in &manifest.files {
-                    retried(|| self.archive.folder.delete(&file.staged))?;
-                }
-            }
             retried(|| self.archive.folder.delete(&Manifest::file_name(*old)))?;
+            collected.epochs += 1;
         }
-        for segment in retried(|| self.archive.folder.list(SEGMENTS))? {
-            let of_epoch = segment.split('-').next().and_then(|e| e.parse::<u64>().ok());
-            let name = format!("{SEGMENTS}/{segment}");
-            if of_epoch.is_some_and(|e| e <= floor) && !needed.contains(&name) {
-                retried(|| self.archive.folder.delete(&name))?;
-            }
-        }
+        self.collect_segments(floor, &needed, &mut collected)?;
+        self.collect_staged(floor, &mut collected)?;
         for old in retried(|| self.archive.folder.list(FLOORS))? {
             if old.parse::<u64>().is_ok_and(|old| old < floor) {
                 retried(|| self.archive.folder.delete(&format!("{FLOORS}/{old}")))?;
             }
         }
+        Ok(collected)
+    }
+
+    fn collect_segments(
+        &self,
+        floor: u64,
+        needed: &BTreeSet<String>,
+        collected: &mut Collected,
+    ) -> Result<(), CheckpointError> {
+        for segment in retried(|| self.archive.folder.list(SEGMENTS))? {
+            let name = format!("{SEGMENTS}/{segment}");
+            if is_of_epoch_through(&segment, floor) && !needed.contains(&name) {
+                retried(|| self.archive.folder.delete(&name))?;
+                collected.segments += 1;
+            }
+        }
         Ok(())
     }
+
+    /// Staged files of epochs below the floor: published long ago, or never
+    /// committed and never going to be.
+    fn collect_staged(
+        &self,
+        floor: u64,
+        collected: &mut Collected,
+    ) -> Result<(), CheckpointError> {
+        for attempt in retried(|| self.archive.folder.folders(STAGED))? {
+            let folder = format!("{STAGED}/{attempt}");
+            for file in retried(|| self.archive.folder.list(&folder))? {
+                if is_of_epoch_through(&file, floor) {
+                    retried(|| self.archive.folder.delete(&format!("{folder}/{file}")))?;
+                    collected.staged += 1;
+                }
+            }
+            if attempt != self.attempt {
+                retried(|| self.archive.folder.delete_empty(&folder))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a name that begins with an epoch and `-` is of one up to `floor`.
+fn is_of_epoch_through(name: &str, floor: u64) -> bool {
+    name.split('-')
+        .next()
+        .and_then(|epoch| epoch.parse::<u64>().ok())
+        .is_some_and(|e| e <= floor)
 }
 
 fn writer_name() -> String {

@@ -17,7 +17,7 @@ mod segment;
 
 pub use archive::Archive;
 pub use committer::{
-    Commit, Committed, Committer, Destination, Identity, NewFile, Piece, RETAINED,
+    Collected, Commit, Committed, Committer, Destination, Identity, NewFile, Piece, RETAINED,
 };
 pub use manifest::{Counters, JobState, Manifest, PieceId, ScanState, SplitState, StoredPiece};
 

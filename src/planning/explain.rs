@@ -21,6 +21,13 @@ pub fn explain(job: &Job) -> String {
     for (i, scan) in job.scans.iter().enumerate() {
         scan_lines(&mut out, i, scan);
     }
+    for op in job.branches.iter().flat_map(|branch| &branch.ops) {
+        if let Op::Lookup(lookup) = op {
+            for table in &lookup.files {
+                let _ = writeln!(out, "\ntable {}", table.describe());
+            }
+        }
+    }
     for branch in &job.branches {
         branch_lines(&mut out, job, branch);
     }
@@ -78,6 +85,32 @@ pub fn identity(job: &Job) -> Vec<String> {
     }
     let lines = out.lines().map(str::trim_end).filter(|line| !line.is_empty());
     lines.map(str::to_owned).collect()
+}
+
+/// Whether state of a job with the lines `before` is also state of one with the
+/// lines `now`: they differ in no more than columns that are computed of results,
+/// or of rows that no state is kept of, and in what is read for those.
+pub fn state_fits(before: &[String], now: &[String]) -> bool {
+    let reads = |line: &str| line.starts_with("source ") && line.contains(" column ");
+    let is_new = |line: &&String| reads(line) && !before.contains(line);
+    fixed(before).eq(fixed(now).filter(|line| !is_new(line)))
+}
+
+/// The lines that state depends on.
+fn fixed(lines: &[String]) -> impl Iterator<Item = &String> {
+    // Whether the lines are of rows on their way to a sink.
+    let mut stateless = false;
+    lines.iter().filter(move |line| {
+        if !line.starts_with(' ') {
+            stateless = line.starts_with("stream ") && line.contains(" to sink ");
+        }
+        let line = line.trim_start();
+        let of_sink = line.starts_with("sink ") && line.contains(" column ");
+        let is_computed =
+            line.starts_with("Projection: ") || (stateless && line.starts_with("compute "));
+        // What else is read of a source decides about this line.
+        !(of_sink || is_computed || line.starts_with("take "))
+    })
 }
 
 fn stage_lines(out: &mut String, job: &Job) {
@@ -190,7 +223,8 @@ fn branch_lines(out: &mut String, job: &Job, branch: &Branch) {
             Op::Expand { sets, .. } => format!("repeat for {} grouping sets", sets.len()),
             Op::Lookup(lookup) => {
                 let keys: Vec<_> = lookup.keys.iter().map(ToString::to_string).collect();
-                format!("look up {} in {}", keys.join(", "), lookup.name)
+                let tables: Vec<_> = lookup.files.iter().map(|t| t.name.as_str()).collect();
+                format!("look up {} in {}", keys.join(", "), tables.join(", "))
             }
         };
         let _ = writeln!(out, "  {line}");

@@ -25,6 +25,7 @@ use super::keyed_rows::KeyedRows;
 use super::window::{TimeKind, WindowSpec};
 use crate::formats::{DecodingFormat, EncodingFormat};
 use crate::sinks::Sink;
+use crate::sources::files::FileTable;
 use crate::sources::{MetadataKey, Source};
 
 /// Everything that one `turnstile run` runs together.
@@ -162,8 +163,8 @@ pub enum Op {
 /// Joins each row with the rows that a table holds, whose columns are appended.
 #[derive(Debug)]
 pub struct Lookup {
-    /// What is looked up in, for a person.
-    pub name: String,
+    /// What is looked up in.
+    pub files: Vec<Arc<FileTable>>,
     pub table: KeyedRows,
     /// Over the rows; equal to the table's keys where they meet.
     pub keys: Vec<Arc<dyn PhysicalExpr>>,

@@ -134,6 +134,31 @@ impl LocalFolder {
         Ok(names)
     }
 
+    pub fn folders(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.root.join(folder);
+        let Some(entries) = absent(fs::read_dir(&path)).map_err(at(&path))? else {
+            return Ok(Vec::new());
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(at(&path))?;
+            if entry.file_type().map_err(at(&path))?.is_dir()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    pub fn delete_empty(&self, folder: &str) -> Result<(), StoreError> {
+        let path = self.root.join(folder);
+        match fs::remove_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            done => absent(done).map(|_| ()).map_err(at(&path)),
+        }
+    }
+
     pub fn delete(&self, name: &str) -> Result<(), StoreError> {
         let path = self.root.join(name);
         absent(fs::remove_file(&path)).map(|_| ()).map_err(at(&path))

@@ -186,6 +186,25 @@ impl Folder {
         Ok(names)
     }
 
+    /// The names of the folders in a folder below, sorted.
+    pub fn folders(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        let mut names = self.step(folder, "list", || match self.0.as_ref() {
+            Kind::Local(own) => own.folders(folder),
+            Kind::S3(own) => own.folders(folder),
+        })?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Deletes a folder below if nothing is in it.
+    pub fn delete_empty(&self, folder: &str) -> Result<(), StoreError> {
+        match self.0.as_ref() {
+            Kind::Local(own) => own.delete_empty(folder),
+            // There a folder is no more than what its files are called.
+            Kind::S3(_) => Ok(()),
+        }
+    }
+
     /// Deletes a file if it is there.
     pub fn delete(&self, name: &str) -> Result<(), StoreError> {
         self.step(name, "delete", || match self.0.as_ref() {

@@ -140,6 +140,14 @@ impl S3Folder {
         })
     }
 
+    pub fn folders(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        self.request(folder, async {
+            let found = self.store.list_with_delimiter(Some(&self.key(folder)?)).await?;
+            let name = |path: &Path| path.filename().map(str::to_owned);
+            Ok(found.common_prefixes.iter().filter_map(name).collect())
+        })
+    }
+
     pub fn delete(&self, name: &str) -> Result<(), StoreError> {
         self.request(name, async {
             there(self.store.delete(&self.key(name)?).await).map(|_| ())

@@ -238,24 +238,35 @@ struct Running {
 impl Running {
     /// Over a topic of `v,ms` lines: a partition a minute.
     fn new(folder: &Path, options: &str) -> Self {
+        let query = "INSERT INTO out_t SELECT v, DATE_FORMAT(et, 'yyyy-MM-dd'), \
+                     DATE_FORMAT(et, 'HH:mm') FROM t;";
+        let columns = "(v BIGINT, dt STRING, hm STRING) PARTITIONED BY (dt, hm)";
+        Self::with_query(folder, columns, options, query)
+    }
+
+    fn with_query(folder: &Path, columns: &str, options: &str, query: &str) -> Self {
         let broker = EmbeddedBroker::start().unwrap();
         broker.create_topic("t", 1).unwrap();
         let (file, lake) = (folder.join("job.sql"), folder.join("lake"));
+        let running = Self { broker, file, lake, child: None };
+        running.write(columns, options, query);
+        running
+    }
+
+    fn write(&self, columns: &str, options: &str, query: &str) {
         let sql = format!(
             "CREATE TABLE t (v BIGINT, ms BIGINT, et AS TO_TIMESTAMP_LTZ(ms, 3), \
                WATERMARK FOR et AS et - INTERVAL '5' SECOND) WITH ('connector'='kafka', \
                'topic'='t','scan.startup.mode'='earliest-offset','format'='csv', \
                'properties.bootstrap.servers'='{}');
-             CREATE TABLE out_t (v BIGINT, dt STRING, hm STRING) PARTITIONED BY (dt, hm) WITH ( \
-               'connector'='filesystem','path'='{}','format'='parquet',{options});
+             CREATE TABLE out_t {columns} WITH ( \
+               'connector'='filesystem','path'='{}','format'='parquet'{options});
              SET 'execution.checkpointing.interval' = '300 ms';
-             INSERT INTO out_t SELECT v, DATE_FORMAT(et, 'yyyy-MM-dd'), \
-               DATE_FORMAT(et, 'HH:mm') FROM t;",
-            broker.address(),
-            lake.display()
+             {query}",
+            self.broker.address(),
+            self.lake.display()
         );
-        std::fs::write(&file, sql).unwrap();
-        Self { broker, file, lake, child: None }
+        std::fs::write(&self.file, sql).unwrap();
     }
 
     fn start(&mut self) {
@@ -317,7 +328,7 @@ fn a_partition_is_told_complete_when_the_watermark_has_passed_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut job = Running::new(
         folder.path(),
-        "'sink.partition-commit.trigger'='partition-time','sink.partition-commit.delay'='1 min',\
+        ",'sink.partition-commit.trigger'='partition-time','sink.partition-commit.delay'='1 min',\
          'sink.partition-commit.policy.kind'='success-file',\
          'partition.time-extractor.timestamp-pattern'='$dt $hm:00'",
     );
@@ -345,7 +356,7 @@ fn rows_wait_for_their_file_through_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut job = Running::new(
         folder.path(),
-        "'sink.rolling-policy.rollover-interval'='4 s','sink.rolling-policy.check-interval'='1 s'",
+        ",'sink.rolling-policy.rollover-interval'='4 s','sink.rolling-policy.check-interval'='1 s'",
     );
     job.start();
     let state = folder.path().join("state");
@@ -393,9 +404,62 @@ fn options_of_partitions_that_would_do_nothing_are_refused() {
         ),
         ("'sink.rolling-policy.check-interval'='1 s'", "does nothing without"),
     ] {
-        let job = Running::new(folder.path(), options);
+        let job = Running::new(folder.path(), &format!(",{options}"));
         let output = turnstile().arg("check").arg(&job.file).output().unwrap();
         assert!(!output.status.success(), "{options}");
         assert!(text(&output).contains(said), "{options}: {}", text(&output));
     }
+}
+
+#[test]
+fn a_column_computed_of_results_may_be_added_to_a_job_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let query = |columns: &str| {
+        format!(
+            "INSERT INTO out_t SELECT {columns} FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(et), \
+             INTERVAL '1' MINUTE)) GROUP BY window_start, window_end;"
+        )
+    };
+    let mut job = Running::with_query(
+        folder.path(),
+        "(n BIGINT, v BIGINT)",
+        "",
+        &query("COUNT(*), SUM(v)"),
+    );
+    job.start();
+    job.send(&[1, 2]);
+    let epochs =
+        || std::fs::read_dir(folder.path().join("state/job/ckpt")).map_or(0, Iterator::count);
+    for _ in 0..200 {
+        if epochs() > 4 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    job.kill();
+    let more = query("COUNT(*), SUM(v), SUM(v) * 2, DATE_FORMAT(window_end, 'HH:mm')");
+    job.write("(n BIGINT, v BIGINT, twice BIGINT, until STRING)", "", &more);
+    job.start();
+    job.send(&[3, 100]);
+    job.wait_until(|names| names.len() == 1);
+    job.kill();
+    let Some(read) = read(
+        &job.lake,
+        "print(duckdb.execute('from read_parquet(?)', [lake + '/*.parquet']).fetchall())",
+    ) else {
+        return;
+    };
+    assert_eq!(read, "[(3, 6, 12, '00:01')]");
+    // Another aggregate is state that was never kept.
+    let other = query("COUNT(*), SUM(v), MAX(v), DATE_FORMAT(window_end, 'HH:mm')");
+    job.write("(n BIGINT, v BIGINT, twice BIGINT, until STRING)", "", &other);
+    let state = folder.path().join("state");
+    let output = turnstile()
+        .arg("run")
+        .arg(&job.file)
+        .env("TURNSTILE_STATE_PATH", state)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("--drop-state"), "{}", text(&output));
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::location;
-use crate::checkpoint::{Archive, Committer, Identity, Manifest};
+use crate::checkpoint::{Archive, Collected, Committer, Identity, Manifest};
 use crate::cli::progress::instant;
 use crate::cli::settings::{SettingFlags, Settings};
 use crate::cli::{CliError, answer, script};
@@ -21,6 +21,9 @@ pub enum Command {
     Show(EpochArgs),
     /// Read everything that a checkpoint needs and check its checksums.
     Verify(EpochArgs),
+    /// Delete checkpoints that are not to be kept, and what processes that were
+    /// killed have left. The job must not be running: it would be stopped.
+    Collect(CollectArgs),
     /// Go back: the next run goes on from an earlier checkpoint. What the lake
     /// holds stays there and is named.
     Restore(RestoreArgs),
@@ -45,6 +48,15 @@ pub struct EpochArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct CollectArgs {
+    #[command(flatten)]
+    job: Args,
+    /// How many checkpoints are kept, at least.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    keep: u64,
+}
+
+#[derive(Debug, clap::Args)]
 pub struct RestoreArgs {
     #[command(flatten)]
     job: Args,
@@ -57,6 +69,7 @@ pub fn execute(command: &Command) -> Result<(), CliError> {
         Command::List(args) => list(args),
         Command::Show(args) => show(args),
         Command::Verify(args) => verify(args),
+        Command::Collect(args) => collect(args),
         Command::Restore(args) => restore(args),
     }
 }
@@ -182,6 +195,26 @@ fn verify(args: &EpochArgs) -> Result<(), CliError> {
     answer(&format!("epoch {} of job `{job}` is whole: {pieces} pieces\n", manifest.epoch))
 }
 
+fn collect(args: &CollectArgs) -> Result<(), CliError> {
+    let (job, folder) = open(&args.job)?;
+    let newest = chosen(&Archive::new(folder.clone()), None, &job)?;
+    let mut committer = take_over(folder, &job, &newest)?;
+    let Collected { epochs, segments, staged } =
+        committer.collect(args.keep).map_err(failed)?;
+    answer(&format!(
+        "deleted {epochs} checkpoints of job `{job}`, {segments} files of state, {staged} staged \
+         files\n"
+    ))
+}
+
+/// Takes a job over as it is, so that no process of it can commit any more.
+fn take_over(folder: Folder, job: &str, newest: &Manifest) -> Result<Committer, CliError> {
+    let identity =
+        Identity { job: job.to_owned(), plan: newest.plan.clone(), ..Identity::default() };
+    let taken = Committer::take_over(folder, identity, Vec::new(), Arc::new(SystemClock));
+    taken.map(|(committer, _)| committer).map_err(failed)
+}
+
 fn restore(args: &RestoreArgs) -> Result<(), CliError> {
     let (job, folder) = open(&args.job)?;
     let archive = Archive::new(folder.clone());
@@ -193,11 +226,7 @@ fn restore(args: &RestoreArgs) -> Result<(), CliError> {
             later.extend(manifest.files);
         }
     }
-    let identity =
-        Identity { job: job.clone(), plan: newest.plan.clone(), ..Identity::default() };
-    let (mut committer, _) =
-        Committer::take_over(folder, identity, Vec::new(), Arc::new(SystemClock))
-            .map_err(failed)?;
+    let mut committer = take_over(folder, &job, &newest)?;
     let committed = committer.restore(wanted.epoch).map_err(failed)?;
     let mut out = format!(
         "job `{job}` goes on from epoch {}, which is now epoch {}\n",

@@ -10,7 +10,7 @@ use super::settings::{JOB_NAME, RETAINED_CHECKPOINTS, STATE_PATH};
 use crate::checkpoint::{Identity, RETAINED};
 use crate::engine::StateOptions;
 use crate::planning::Planned;
-use crate::planning::explain::identity;
+use crate::planning::explain::{identity, state_fits};
 use crate::store::{Location, parse_location};
 
 /// The state of a planned job; `None` if none of its sinks could use it: what
@@ -35,7 +35,7 @@ pub fn options(planned: &Planned, drop_state: bool) -> Result<Option<StateOption
     let plan = identity(&planned.job);
     let retained = planned.settings.get(RETAINED_CHECKPOINTS).and_then(|v| v.parse().ok());
     let retained = retained.unwrap_or(RETAINED);
-    let identity = Identity { job, plan, drop_state, retained };
+    let identity = Identity { job, plan, fits: state_fits, drop_state, retained };
     Ok(Some(StateOptions { location, identity }))
 }
 

@@ -11,17 +11,18 @@ use super::{Closed, Operator, Rel, Result, Splitter, Stream, arrow_schema, refus
 use crate::planning::closed_plan::{ClosedPlan, ClosedRows};
 use crate::planning::keyed_rows::KeyedRows;
 use crate::planning::pipeline::{Lookup, Op};
+use crate::sources::files::FileTable;
 
 /// The tables of files that `plan` reads.
-fn names(plan: &LogicalPlan) -> Result<String> {
-    let mut names = Vec::new();
+fn tables(plan: &LogicalPlan) -> Result<Vec<Arc<FileTable>>> {
+    let mut tables = Vec::new();
     plan.apply(|node| {
         if let LogicalPlan::TableScan(scan) = node {
-            names.extend(ClosedRows::files_of(scan).map(|table| table.describe()));
+            tables.extend(ClosedRows::files_of(scan).map(Arc::clone));
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    Ok(names.join(", "))
+    Ok(tables)
 }
 
 impl Splitter<'_> {
@@ -69,10 +70,10 @@ impl Splitter<'_> {
         let right = self.physical_all(&right, table.plan.schema())?;
         let filter = join.filter.as_ref();
         let filter = filter.map(|filter| self.physical(filter, &join.schema)).transpose()?;
-        let name = names(&table.plan)?;
+        let files = tables(&table.plan)?;
         let plan = ClosedPlan::try_new(table.plan, Vec::new(), self.state)?;
         let lookup = Arc::new(Lookup {
-            name,
+            files,
             table: KeyedRows::new(plan, right),
             keys,
             filter,
