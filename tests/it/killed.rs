@@ -426,6 +426,15 @@ fn what_is_saved_can_be_looked_at_and_gone_back_to() {
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("goes on from epoch"), "{}", text(&output));
     assert!(rows == job.rows(&python));
+    let said = state(&["collect", "looked-at", "--keep", "2"]);
+    assert!(said.starts_with("deleted ") && !said.starts_with("deleted 0 "), "{said}");
+    let left = state(&["list", "looked-at"]).lines().skip(1).count();
+    assert!((2..=3).contains(&left), "{left} checkpoints");
+    let staged = std::fs::read_dir(job.folder.join("state/looked-at/staged")).unwrap();
+    assert!(staged.count() <= 1, "what other processes staged is gone");
+    assert!(state(&["verify", "looked-at"]).contains("is whole"));
+    assert!(job.command(1).output().unwrap().status.success());
+    assert!(rows == job.rows(&python));
 }
 
 /// A changed query does not go on with state that is not its own.

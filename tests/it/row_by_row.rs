@@ -81,7 +81,7 @@ fn every_way(script: &str, logs: &[(&str, &Log)], seed: u64) -> Vec<(i64, i64)> 
                 batch_size,
                 seed,
                 restarts: seed as u32 % 3,
-                on_disk: seed % 2 == 0,
+                on_disk: seed.is_multiple_of(2),
             };
             let written = rows(&case, variation, scratch.path()).unwrap();
             let found = numbers(&written.tables["res"]);

@@ -179,7 +179,7 @@ fn every_way(window: &str, log: &[Vec<Row>], seed: u64) -> (Result, u64) {
                 batch_size,
                 seed,
                 restarts: seed as u32 % 3,
-                on_disk: seed % 2 == 0,
+                on_disk: seed.is_multiple_of(2),
             };
             let written = rows(&case, variation, scratch.path()).unwrap();
             let found = (collected(&written.tables["res"]), written.late_rows);
