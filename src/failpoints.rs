@@ -4,8 +4,7 @@
 //! which step, in the `fail` crate's words: `ckpt.create.after=2*off->1*return(kill)`
 //! ends the process at once when it is there for the third time, `return(error)`
 //! makes the step fail, `sleep(100)` delays it. `FAILPOINTS_SEEN` names a file that
-//! each step is written to when it is reached for the first time. A release build
-//! has none of this.
+//! each step is written to whenever it is reached. A release build has none of this.
 
 use std::io;
 
@@ -39,8 +38,7 @@ pub fn reach(name: impl FnOnce() -> String) -> io::Result<()> {
 
 #[cfg(debug_assertions)]
 mod ordered {
-    use std::collections::BTreeSet;
-    use std::fs::OpenOptions;
+    use std::fs::{File, OpenOptions};
     use std::io::Write as _;
     use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -58,13 +56,16 @@ mod ordered {
     }
 
     pub fn see(name: &str) {
-        static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-        let Some(file) = std::env::var_os("FAILPOINTS_SEEN") else { return };
+        static SEEN: Mutex<Option<File>> = Mutex::new(None);
+        let Some(path) = std::env::var_os("FAILPOINTS_SEEN") else { return };
         let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.insert(name.to_owned()) {
-            let open = OpenOptions::new().append(true).create(true).open(file);
-            let written = open.and_then(|mut file| writeln!(file, "{name}"));
-            written.expect("the file of seen steps can be written");
-        }
+        let file = match &mut *seen {
+            Some(file) => file,
+            none => {
+                let file = OpenOptions::new().append(true).create(true).open(path);
+                none.insert(file.expect("the file of seen steps can be made"))
+            }
+        };
+        file.write_all(format!("{name}\n").as_bytes()).expect("and written");
     }
 }
