@@ -13,7 +13,7 @@ BIDS=${1:-5} READINGS=${2:-5}
 TARGET=${CARGO_TARGET_DIR:-target}/release
 cargo build --release --bin turnstile --example bids --example drain
 export KAFKA_PORT=${KAFKA_PORT:-19592}
-export KAFKA_ROOT=${KAFKA_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/turnstile/kafka}
+export KAFKA_ROOT=${KAFKA_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/turnstile/kafka-bench}
 export BROKERS=127.0.0.1:$KAFKA_PORT
 tests/kafka.sh up "$KAFKA_PORT"
 trap 'tests/kafka.sh down' EXIT

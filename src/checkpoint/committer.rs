@@ -33,13 +33,16 @@ pub struct Identity {
     pub drop_state: bool,
     /// How many epochs are kept, at least.
     pub retained: u64,
+    /// What a job begins from that has never run.
+    pub begins: JobState,
 }
 
 impl Default for Identity {
     fn default() -> Self {
         let (job, plan) = (String::new(), Vec::new());
         let fits = |before: &[String], now: &[String]| before == now;
-        Self { job, plan, fits, drop_state: false, retained: RETAINED }
+        let begins = JobState::default();
+        Self { job, plan, fits, drop_state: false, retained: RETAINED, begins }
     }
 }
 
@@ -263,7 +266,7 @@ impl Committer {
                 created_at_ms,
                 published_through: self.archive.floor()?,
                 plan: identity.plan.clone(),
-                state: JobState::default(),
+                state: identity.begins.clone(),
                 pieces: Vec::new(),
                 files: Vec::new(),
             });

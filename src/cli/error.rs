@@ -46,7 +46,8 @@ impl From<EngineError> for CliError {
                 CliError::Author(format!(
                     "error: {error}\n\
                      hint: --drop-state goes on at the stored offsets and drops what open windows hold\n\
-                     hint: another {JOB_NAME} begins a new job at the table's startup position"
+                     hint: another {JOB_NAME} begins a new job: at the table's startup position, or \
+                     with --offsets-of at those of this one"
                 ))
             }
             other => CliError::World(other.to_string()),

@@ -29,6 +29,9 @@ pub struct Args {
     /// open windows hold is lost.
     #[arg(long)]
     drop_state: bool,
+    /// Begin at the stored offsets of another job, if this one has never run.
+    #[arg(long, value_name = "JOB", conflicts_with = "drop_state")]
+    offsets_of: Option<String>,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -42,7 +45,7 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
     if planned.job.outputs.is_empty() {
         return Ok(());
     }
-    let state = state::options(&planned, args.drop_state)?;
+    let state = state::options(&planned, args.drop_state, args.offsets_of.as_deref())?;
     introduce(&planned.job, state.as_ref());
     let stop = StopSignal::default();
     stop_on_signals(&stop)?;

@@ -443,13 +443,13 @@ fn a_column_computed_of_results_may_be_added_to_a_job_that_goes_on() {
     job.send(&[3, 100]);
     job.wait_until(|names| names.len() == 1);
     job.kill();
-    let Some(read) = read(
+    let Some(found) = read(
         &job.lake,
         "print(duckdb.execute('from read_parquet(?)', [lake + '/*.parquet']).fetchall())",
     ) else {
         return;
     };
-    assert_eq!(read, "[(3, 6, 12, '00:01')]");
+    assert_eq!(found, "[(3, 6, 12, '00:01')]");
     // Another aggregate is state that was never kept.
     let other = query("COUNT(*), SUM(v), MAX(v), DATE_FORMAT(window_end, 'HH:mm')");
     job.write("(n BIGINT, v BIGINT, twice BIGINT, until STRING)", "", &other);
@@ -457,9 +457,33 @@ fn a_column_computed_of_results_may_be_added_to_a_job_that_goes_on() {
     let output = turnstile()
         .arg("run")
         .arg(&job.file)
-        .env("TURNSTILE_STATE_PATH", state)
+        .env("TURNSTILE_STATE_PATH", &state)
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("--drop-state"), "{}", text(&output));
+    // Another job may begin where this one stands: behind the message of second 100.
+    let run = |args: &[&str]| {
+        let mut command = turnstile();
+        command.arg("run").arg(&job.file).args(args).env("TURNSTILE_STATE_PATH", &state);
+        command.stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let other = ["--set", "turnstile.job.name=other"];
+    let output = run(&[&other[..], &["--offsets-of", "nobody"]].concat());
+    let output = output.wait_with_output().unwrap();
+    assert!(text(&output).contains("job `nobody` has no state"), "{}", text(&output));
+    job.child = Some(run(&[&other[..], &["--offsets-of", "job"]].concat()));
+    job.send(&[110, 200]);
+    job.wait_until(|names| names.len() == 2);
+    job.kill();
+    let read = read(
+        &job.lake,
+        "print(duckdb.execute('select n, v from read_parquet(?, union_by_name = true) \
+         where until <> ?', [lake + '/*.parquet', '00:01']).fetchall())",
+    );
+    assert_eq!(
+        read.as_deref(),
+        Some("[(1, 110)]"),
+        "what the other had read is not read again"
+    );
 }

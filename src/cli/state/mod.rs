@@ -7,18 +7,22 @@ use std::path::PathBuf;
 
 use super::CliError;
 use super::settings::{JOB_NAME, RETAINED_CHECKPOINTS, STATE_PATH};
-use crate::checkpoint::{Identity, RETAINED};
-use crate::engine::StateOptions;
+use crate::checkpoint::{Archive, Identity, JobState, RETAINED};
+use crate::engine::{EngineError, StateOptions};
 use crate::planning::Planned;
 use crate::planning::explain::{identity, state_fits};
-use crate::store::{Location, parse_location};
+use crate::store::{Folder, Location, parse_location};
 
 /// The state of a planned job; `None` if none of its sinks could use it: what
 /// is printed cannot be taken back.
 ///
 /// # Errors
 /// A folder that cannot be one for state.
-pub fn options(planned: &Planned, drop_state: bool) -> Result<Option<StateOptions>, CliError> {
+pub fn options(
+    planned: &Planned,
+    drop_state: bool,
+    offsets_of: Option<&str>,
+) -> Result<Option<StateOptions>, CliError> {
     let mut lakes = planned.job.outputs.iter().filter_map(|output| output.sink.location());
     if lakes.clone().next().is_none() {
         return Ok(None);
@@ -35,8 +39,31 @@ pub fn options(planned: &Planned, drop_state: bool) -> Result<Option<StateOption
     let plan = identity(&planned.job);
     let retained = planned.settings.get(RETAINED_CHECKPOINTS).and_then(|v| v.parse().ok());
     let retained = retained.unwrap_or(RETAINED);
-    let identity = Identity { job, plan, fits: state_fits, drop_state, retained };
+    let begins = offsets_of.map(|other| offsets(planned, other)).transpose()?;
+    let begins = begins.unwrap_or_default();
+    let identity = Identity { job, plan, fits: state_fits, drop_state, retained, begins };
     Ok(Some(StateOptions { location, identity }))
+}
+
+/// How far another job has read the tables that this one reads.
+fn offsets(planned: &Planned, job: &str) -> Result<JobState, CliError> {
+    let location = location(&planned.settings, job)?;
+    let folder =
+        Folder::open_existing(&location).map_err(|e| CliError::World(e.to_string()))?;
+    let newest = folder.map(|folder| Archive::new(folder).newest()).transpose();
+    let newest = newest.map_err(EngineError::from)?.flatten().ok_or_else(|| {
+        CliError::Author(format!("error: job `{job}` has no state in {location}"))
+    })?;
+    let scans = newest.state.scans;
+    for scan in &planned.job.scans {
+        if !scans.iter().any(|stored| stored.table == scan.table) {
+            return Err(CliError::Author(format!(
+                "error: job `{job}` reads no table `{}`, so there are no offsets of it",
+                scan.table
+            )));
+        }
+    }
+    Ok(JobState { scans, ..JobState::default() })
 }
 
 /// What a job's state is found by.
