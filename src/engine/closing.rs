@@ -88,8 +88,8 @@ impl Engine {
         add(&self.status.closed_windows, worked.windows);
         add(&self.status.late_rows, worked.late);
         self.counters.late_rows += worked.late;
-        for late in worked.late_rows {
-            self.note_late(&job, stage, 0, Some(&late))?;
+        for (leaf, late) in worked.late_rows {
+            self.note_late(&job, stage, leaf, Some(&late))?;
         }
         self.give(&job, stage, worked.rows, before)?;
         for mut window in worked.large {

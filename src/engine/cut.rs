@@ -42,6 +42,12 @@ pub enum PieceOf {
         stage: usize,
         leaf: usize,
     },
+    /// Rows that may turn out to be late for every session.
+    Behind {
+        stage: usize,
+        leaf: usize,
+        split: u64,
+    },
     /// Rows that wait to be worked on, as they came.
     Came {
         stage: usize,
@@ -83,6 +89,7 @@ impl PieceOf {
             PieceOf::Open { stage, leaf, .. }
             | PieceOf::Shared { stage, leaf, .. }
             | PieceOf::Sessions { stage, leaf }
+            | PieceOf::Behind { stage, leaf, .. }
             | PieceOf::Came { stage, leaf, .. } => (*stage, *leaf),
             PieceOf::Joined { stage, side } | PieceOf::Matched { stage, side, .. } => {
                 (*stage, *side)

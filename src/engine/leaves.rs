@@ -1,6 +1,8 @@
 //! A leaf's state on both sides: what rows are folded into, and what turns it
 //! into windows when time moves on.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 
 use super::cut::{Named, Namer, Notes, PieceOf, misfit, piece};
@@ -8,7 +10,7 @@ use super::error::EngineError;
 use super::groups::Partial;
 use super::memory::Account;
 use super::rows::Rows;
-use super::sessions::{OpenSessions, Pieces, WaitingSessions};
+use super::sessions::{OpenSessions, SessionShare, WaitingSessions};
 use super::slices::{self, ClosedSlices, OpenSlices, SliceId};
 use super::watermark;
 use super::windows::{Fired, SharedSlices};
@@ -26,7 +28,7 @@ pub enum OpenLeaf {
 /// What one worker has of the windows that fire.
 pub enum Share {
     Slices(ClosedSlices),
-    Sessions(Vec<Pieces>),
+    Sessions(SessionShare),
     AsTheyCame(Vec<Rows>),
 }
 
@@ -254,6 +256,11 @@ impl ClosingLeaf {
                 for (id, rows) in sessions.cut(namer)? {
                     pieces.push(piece(id, &PieceOf::Sessions { stage, leaf }, rows));
                 }
+                for rows in sessions.cut_behind() {
+                    let (split, rows) = rows?;
+                    let of = PieceOf::Behind { stage, leaf, split };
+                    pieces.push(piece(namer.name(), &of, Arc::new(rows)));
+                }
             }
         }
         Ok(())
@@ -272,6 +279,17 @@ impl ClosingLeaf {
                 Ok(())
             }
             _ => Err(misfit("a slice", None)),
+        }
+    }
+
+    pub fn restore_behind(
+        &mut self,
+        split: u64,
+        rows: &RecordBatch,
+    ) -> Result<(), EngineError> {
+        match self {
+            ClosingLeaf::Sessions(sessions) => sessions.restore_behind(split, rows),
+            ClosingLeaf::Windows(_) => Err(misfit("rows behind sessions", None)),
         }
     }
 

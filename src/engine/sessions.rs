@@ -17,7 +17,7 @@
 //!
 //! Source: Flink's `MergingWindowSet` and `SessionWindowAssigner`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -46,6 +46,8 @@ pub struct OpenSessions {
     slices: BTreeMap<i64, SessionSlice>,
     /// Whole rows, and rows that were behind.
     pieces: Vec<Pieces>,
+    /// The latter as they came, where late ones are wanted.
+    behind_rows: Vec<BehindRows>,
     /// The least time of any row here.
     earliest: Option<i64>,
     /// Rows behind so far, which keeps them in the order they came.
@@ -81,6 +83,58 @@ pub struct Behind {
     order: u64,
 }
 
+/// What a worker hands over.
+#[derive(Default)]
+pub struct SessionShare {
+    pieces: Vec<Pieces>,
+    behind: Vec<BehindRows>,
+}
+
+impl SessionShare {
+    /// Takes in another worker's.
+    pub fn extend(&mut self, other: SessionShare) {
+        self.pieces.extend(other.pieces);
+        self.behind.extend(other.behind);
+    }
+}
+
+/// Rows of one split that were behind, as they came, and their numbers.
+pub struct BehindRows {
+    split: u64,
+    orders: Vec<u64>,
+    rows: RecordBatch,
+}
+
+impl BehindRows {
+    /// Those of its rows for which `wanted` is true.
+    fn part(&self, wanted: impl Fn(u64, u64) -> bool) -> Result<Option<Self>, EngineError> {
+        let all = self.orders.iter().enumerate();
+        let wanted: Vec<usize> =
+            all.filter(|(_, order)| wanted(self.split, **order)).map(|(at, _)| at).collect();
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let orders = wanted.iter().map(|at| self.orders[*at]).collect();
+        let indexes = UInt32Array::from_iter_values(wanted.into_iter().map(index));
+        let rows = take_record_batch(&self.rows, &indexes)?;
+        Ok(Some(Self { split: self.split, orders, rows }))
+    }
+
+    /// The numbers in front of the rows.
+    fn to_batch(&self) -> Result<RecordBatch, EngineError> {
+        let mut columns = vec![uint64s(self.orders.iter().copied().map(Some))];
+        columns.extend(self.rows.columns().iter().cloned());
+        cut::anonymous(columns, self.orders.len())
+    }
+
+    fn from_batch(split: u64, batch: &RecordBatch) -> Result<Self, EngineError> {
+        let orders = batch.column(0).as_primitive_opt::<UInt64Type>();
+        let orders = orders.ok_or_else(|| cut::misfit("rows behind", None))?;
+        let rest: Vec<usize> = (1..batch.num_columns()).collect();
+        Ok(Self { split, orders: orders.values().to_vec(), rows: batch.project(&rest)? })
+    }
+}
+
 enum Content {
     /// The state columns of each function.
     States(Vec<Vec<ArrayRef>>),
@@ -104,6 +158,7 @@ impl OpenSessions {
         self.come += rows.batch.num_rows() as i64;
         let least = walls(leaf, &rows.batch).min().expect("there are rows");
         self.earliest = Some(self.earliest.map_or(least, |earliest| earliest.min(least)));
+        let rows_split = rows.split;
         let judged_by = |row: usize| rows.judged_by(row).max(fired);
         if leaf.spec.fires_at(least) > rows.judged_by_at_most.max(fired) {
             return self.fold_in_order(leaf, &rows.batch);
@@ -120,7 +175,14 @@ impl OpenSessions {
         }
         let indexes: UInt32Array =
             behind.iter().map(|row| u32::try_from(*row).expect("a batch is small")).collect();
-        let mut pieces = Pieces::of_rows(leaf, &take_record_batch(&rows.batch, &indexes)?)?;
+        let behind_rows = take_record_batch(&rows.batch, &indexes)?;
+        let mut pieces = Pieces::of_rows(leaf, &behind_rows)?;
+        if sessions(leaf).keeps_late_rows {
+            let orders = self.behind..self.behind + behind.len() as u64;
+            let rows = alone(leaf, &behind_rows)?;
+            let split = rows_split;
+            self.behind_rows.push(BehindRows { split, orders: orders.collect(), rows });
+        }
         for (place, row) in pieces.behind.iter_mut().zip(behind) {
             let (watermark, order) = (judged_by(row), self.behind);
             *place = Some(Behind { watermark, split: rows.split, order });
@@ -181,7 +243,7 @@ impl OpenSessions {
     }
 
     /// Hands over everything.
-    pub fn close(&mut self) -> Result<Vec<Pieces>, EngineError> {
+    pub fn close(&mut self) -> Result<SessionShare, EngineError> {
         let mut all = std::mem::take(&mut self.pieces);
         for slice in std::mem::take(&mut self.slices).into_values() {
             let partial = slice.groups.into_partial()?;
@@ -195,7 +257,7 @@ impl OpenSessions {
             });
         }
         self.earliest = None;
-        Ok(all)
+        Ok(SessionShare { pieces: all, behind: std::mem::take(&mut self.behind_rows) })
     }
 
     /// The least watermark at which a session with rows from here may fire.
@@ -212,6 +274,18 @@ impl OpenSessions {
     pub fn is_empty(&self) -> bool {
         self.earliest.is_none()
     }
+}
+
+/// Rows with the window that each would have by itself.
+fn alone(leaf: &Leaf, rows: &RecordBatch) -> Result<RecordBatch, EngineError> {
+    let end = leaf.window_end.expect("a session has an end");
+    let gap = leaf.spec.kind.slice_ms();
+    let ends: TimestampMicrosecondArray =
+        walls(leaf, rows).map(|wall| Some((wall + gap) * 1000)).collect();
+    let mut columns = rows.columns().to_vec();
+    let ty = columns[end].data_type().clone();
+    columns[end] = Arc::new(ends.with_data_type(ty));
+    Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
 
 /// The rows' own wall times in milliseconds.
@@ -400,6 +474,8 @@ impl Pieces {
 #[derive(Default)]
 pub struct WaitingSessions {
     pieces: Vec<Pieces>,
+    /// Rows that cannot be judged yet, where late ones are wanted.
+    behind: Vec<BehindRows>,
     next_firing: Option<i64>,
 }
 
@@ -409,11 +485,12 @@ impl WaitingSessions {
     pub fn fire(
         &mut self,
         leaf: &Leaf,
-        more: Vec<Pieces>,
+        more: SessionShare,
         watermark: i64,
     ) -> Result<Fired, EngineError> {
         let mut all = std::mem::take(&mut self.pieces);
-        all.extend(more);
+        all.extend(more.pieces);
+        self.behind.extend(more.behind);
         self.next_firing = None;
         if all.is_empty() {
             return Ok(Fired::default());
@@ -433,7 +510,11 @@ impl WaitingSessions {
         let resolved = resolve(&intervals, gap, &fires_at, watermark);
         let fires = |s: &Session| fires_at(s.last + gap) <= watermark;
         let firing: Vec<bool> = resolved.sessions.iter().map(fires).collect();
-        let fired = self.emit(leaf, &all, &resolved, &firing)?;
+        let mut fired = self.emit(leaf, &all, &resolved, &firing)?;
+        if sessions(leaf).keeps_late_rows {
+            fired.late_rows = self.late_rows(&all, &resolved)?;
+            fired.late = 0;
+        }
         self.keep(leaf, &all, &resolved, &firing)?;
         let waiting = resolved.sessions.iter().zip(&firing).filter(|(_, fires)| !**fires);
         let ends = waiting.map(|(s, _)| fires_at(s.last + gap));
@@ -544,12 +625,54 @@ impl WaitingSessions {
         self.next_firing
     }
 
+    /// The late rows among those that were behind; keeps the ones that cannot be
+    /// judged yet.
+    fn late_rows(
+        &mut self,
+        all: &Pieces,
+        resolved: &Resolved,
+    ) -> Result<Vec<RecordBatch>, EngineError> {
+        let (mut late, mut unjudged) = (HashSet::new(), HashSet::new());
+        for (behind, place) in all.behind.iter().zip(&resolved.places) {
+            match (behind, place) {
+                (Some(behind), Place::Late) => late.insert((behind.split, behind.order)),
+                (Some(behind), Place::Unjudged) => {
+                    unjudged.insert((behind.split, behind.order))
+                }
+                _ => false,
+            };
+        }
+        let mut found = Vec::new();
+        for rows in std::mem::take(&mut self.behind) {
+            let part = rows.part(|split, order| late.contains(&(split, order)))?;
+            found.extend(part.map(|part| part.rows));
+            self.behind.extend(rows.part(|split, order| unjudged.contains(&(split, order)))?);
+        }
+        Ok(found)
+    }
+
     /// Takes pieces in without looking at them yet.
-    pub fn add(&mut self, pieces: Vec<Pieces>) {
-        if !pieces.is_empty() {
-            self.pieces.extend(pieces);
+    pub fn add(&mut self, share: SessionShare) {
+        if !share.pieces.is_empty() {
+            self.pieces.extend(share.pieces);
+            self.behind.extend(share.behind);
             self.next_firing = Some(watermark::MIN);
         }
+    }
+
+    /// The rows that cannot be judged yet, by their split.
+    pub fn cut_behind(&self) -> impl Iterator<Item = Result<(u64, RecordBatch), EngineError>> {
+        self.behind.iter().map(|rows| Ok((rows.split, rows.to_batch()?)))
+    }
+
+    /// Takes back such rows of an earlier process.
+    pub fn restore_behind(
+        &mut self,
+        split: u64,
+        rows: &RecordBatch,
+    ) -> Result<(), EngineError> {
+        self.behind.push(BehindRows::from_batch(split, rows)?);
+        Ok(())
     }
 
     /// All there is, named.
@@ -571,7 +694,8 @@ impl WaitingSessions {
         id: PieceId,
         batch: &RecordBatch,
     ) -> Result<(), EngineError> {
-        self.add(vec![Pieces { stored: Some(id), ..Pieces::from_batch(leaf, batch)? }]);
+        let pieces = vec![Pieces { stored: Some(id), ..Pieces::from_batch(leaf, batch)? }];
+        self.add(SessionShare { pieces, ..SessionShare::default() });
         Ok(())
     }
 

@@ -54,8 +54,8 @@ pub struct Worked {
     pub windows: u64,
     /// Late rows of which no more is known than how many there were.
     pub late: u64,
-    /// Late rows of the stage's one input.
-    pub late_rows: Vec<RecordBatch>,
+    /// Other late rows, by input.
+    pub late_rows: Vec<(usize, RecordBatch)>,
 }
 
 /// Between two times that a stage which takes all rows works, at least and at
@@ -158,7 +158,8 @@ impl StageState {
         match (&mut self.work, &plan.work) {
             (Work::Windows(all), StageWork::Windows(above)) => {
                 let mut inputs = Vec::with_capacity(plan.leaves.len());
-                for ((leaf, share), kept) in plan.leaves.iter().zip(shares).zip(all) {
+                let leaves = plan.leaves.iter().zip(shares).zip(all).enumerate();
+                for (number, ((leaf, share), kept)) in leaves {
                     let mut fired = kept.fire(leaf, share, watermark)?;
                     if above.is_row_by_row() {
                         worked.large.append(&mut fired.large);
@@ -171,6 +172,8 @@ impl StageState {
                     }
                     worked.windows = worked.windows.max(fired.windows);
                     worked.late += fired.late;
+                    let late = fired.late_rows.into_iter();
+                    worked.late_rows.extend(late.map(|rows| (number, rows)));
                     inputs.push(fired.rows);
                 }
                 let nothing = inputs.iter().all(Vec::is_empty);
@@ -187,7 +190,9 @@ impl StageState {
             }
             (Work::KeepFirst(rows), StageWork::KeepFirst(first)) => {
                 let new = shares.flat_map(Share::rows).collect();
-                (worked.rows, worked.late_rows) = rows.keep(first, new, watermark, now_ms)?;
+                let (rows, late) = rows.keep(first, new, watermark, now_ms)?;
+                worked.rows = rows;
+                worked.late_rows = late.into_iter().map(|rows| (0, rows)).collect();
             }
             _ => unreachable!("a stage's state is made for its work"),
         }
@@ -288,6 +293,9 @@ impl StageState {
             }
             (PieceOf::Shared { leaf, end, from, .. }, Work::Windows(all), _) => {
                 all[leaf].restore_slice(&plan.leaves[leaf], (end, from), id, &rows)
+            }
+            (PieceOf::Behind { leaf, split, .. }, Work::Windows(all), _) => {
+                all[leaf].restore_behind(split, &rows)
             }
             (PieceOf::Sessions { leaf, .. }, Work::Windows(all), _) => {
                 all[leaf].restore_sessions(&plan.leaves[leaf], id, &rows)

@@ -57,6 +57,8 @@ pub struct Fired {
     pub large: Vec<LargeWindow>,
     pub windows: u64,
     pub late: u64,
+    /// Late rows that are not counted yet.
+    pub late_rows: Vec<RecordBatch>,
 }
 
 impl SharedSlices {

@@ -344,6 +344,8 @@ pub enum Gathering {
 /// What sessions are made of.
 #[derive(Debug)]
 pub struct Sessions {
+    /// Whether late rows are wanted themselves, not only their number.
+    pub keeps_late_rows: bool,
     /// Rows with equal values of these share sessions: the keys of the
     /// aggregate, or the columns of PARTITION BY.
     pub keys: Vec<Arc<dyn PhysicalExpr>>,

@@ -10,8 +10,8 @@ use datafusion::sql::sqlparser::ast;
 use super::catalog::Connectors;
 use super::functions::flink_name;
 use super::pipeline::{
-    AssignTo, Branch, Input, Job, LateLeaf, LateRows, Op, Output, StageOutput, StageWork,
-    Target,
+    AssignTo, Branch, Gathering, Input, Job, LateLeaf, LateRows, Op, Output, StageOutput,
+    StageWork, Target,
 };
 use crate::diagnostics::{Diagnostic, Span};
 use crate::formats::{self, FormatContext};
@@ -61,19 +61,16 @@ pub fn add_dead_letters(
 /// Adds the table of late rows to the job.
 ///
 /// # Errors
-/// A path that cannot be written to; a query whose late rows are not there as
-/// they came.
+/// A path that cannot be written to.
 pub fn add_late_rows(
     job: &mut Job,
     path: &str,
     connectors: &dyn Connectors,
 ) -> Result<(), Vec<Diagnostic>> {
-    let sessions = job.stages.iter().flat_map(|stage| &stage.leaves);
-    if sessions.into_iter().any(|leaf| leaf.sessions().is_some()) {
-        let message = format!("`{LATE_ROWS}` does not work with SESSION windows yet");
-        return Err(vec![
-            Diagnostic::error(message).hint("leave it out: late rows are counted all the same"),
-        ]);
+    for leaf in job.stages.iter_mut().flat_map(|stage| &mut stage.leaves) {
+        if let Gathering::Sessions(sessions) = &mut leaf.gathers {
+            sessions.keeps_late_rows = true;
+        }
     }
     // In the order in which the engine fills them.
     let columns = [

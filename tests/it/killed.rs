@@ -39,7 +39,7 @@ fn messages(rng: &mut StdRng, count: i64) -> Vec<Record> {
 }
 
 /// One of everything that keeps state.
-fn script(address: &str, lake: &str, with_sessions: bool) -> String {
+fn script(address: &str, lake: &str) -> String {
     let table = |name: &str, columns: &str| {
         format!(
             "CREATE TABLE {name} ({columns}) WITH ('connector'='filesystem',\
@@ -79,10 +79,6 @@ fn script(address: &str, lake: &str, with_sessions: bool) -> String {
         ),
         ("session", "SESSION(TABLE t PARTITION BY k, DESCRIPTOR(et), INTERVAL '1' SECOND)"),
     ] {
-        // The late rows of sessions cannot be had.
-        if name == "session" && !with_sessions {
-            continue;
-        }
         sql += &table(name, windowed);
         sql += &format!("INSERT INTO {name} {}", over(window, sums));
     }
@@ -162,7 +158,7 @@ impl<'a> Job<'a> {
             None => (scripts.join(name), scripts.join(name).display().to_string()),
         };
         let file = scripts.join(format!("{name}.sql"));
-        std::fs::write(&file, script(address, &format!("{path}/lake"), !sides)).unwrap();
+        std::fs::write(&file, script(address, &format!("{path}/lake"))).unwrap();
         Self { folder, path, file, s3, sides }
     }
 

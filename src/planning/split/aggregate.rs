@@ -62,6 +62,7 @@ impl Splitter<'_> {
         let rows = ClosedRows::new(&aggregate.schema);
         let key_schema = Arc::new(Schema::new(key_fields));
         let sessions = window.filter(|_| stream.session.is_some()).map(|window| Sessions {
+            keeps_late_rows: false,
             keys: key_exprs.clone(),
             key_schema: Arc::clone(&key_schema),
             time: first(&window.start),

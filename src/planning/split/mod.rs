@@ -585,6 +585,7 @@ impl Splitter<'_> {
         let fields: Vec<_> =
             session.window.partition.iter().map(|p| schema.field(first(p)).clone()).collect();
         let sessions = Sessions {
+            keeps_late_rows: false,
             keys: self.physical_all(&columns, schema)?,
             key_schema: Arc::new(Schema::new(fields)),
             time: first(&session.window.start),
