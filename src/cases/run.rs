@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -34,15 +35,55 @@ pub struct Variation {
     pub restarts: u32,
     /// Whether state goes to disk whenever it can.
     pub on_disk: bool,
+    /// Whether the run is ended at each of the engine's steps in turn, as if it had
+    /// been killed there, and gone on with. Only where all results are files: others
+    /// cannot be taken back.
+    pub crashes: bool,
 }
 
-/// All at once, one message at a time, several workers in another order, and
-/// stopped now and then to be gone on with, with its state on disk.
-pub const VARIATIONS: [Variation; 4] = [
-    Variation { workers: 1, batch_size: 8192, seed: 1, restarts: 0, on_disk: false },
-    Variation { workers: 1, batch_size: 1, seed: 2, restarts: 0, on_disk: false },
-    Variation { workers: 3, batch_size: 2, seed: 3, restarts: 0, on_disk: false },
-    Variation { workers: 2, batch_size: 1, seed: 4, restarts: 2, on_disk: true },
+/// All at once, one message at a time, several workers in another order, stopped
+/// now and then to be gone on with, with its state on disk, and killed.
+pub const VARIATIONS: [Variation; 5] = [
+    Variation {
+        workers: 1,
+        batch_size: 8192,
+        seed: 1,
+        restarts: 0,
+        on_disk: false,
+        crashes: false,
+    },
+    Variation {
+        workers: 1,
+        batch_size: 1,
+        seed: 2,
+        restarts: 0,
+        on_disk: false,
+        crashes: false,
+    },
+    Variation {
+        workers: 3,
+        batch_size: 2,
+        seed: 3,
+        restarts: 0,
+        on_disk: false,
+        crashes: false,
+    },
+    Variation {
+        workers: 2,
+        batch_size: 1,
+        seed: 4,
+        restarts: 2,
+        on_disk: true,
+        crashes: false,
+    },
+    Variation {
+        workers: 2,
+        batch_size: 3,
+        seed: 5,
+        restarts: 0,
+        on_disk: false,
+        crashes: true,
+    },
 ];
 
 impl std::fmt::Display for Variation {
@@ -60,7 +101,10 @@ impl std::fmt::Display for Variation {
             0 => {}
             restarts => write!(f, ", {restarts} restarts")?,
         }
-        if self.on_disk { f.write_str(", state on disk") } else { Ok(()) }
+        if self.on_disk {
+            f.write_str(", state on disk")?;
+        }
+        if self.crashes { f.write_str(", killed at each step") } else { Ok(()) }
     }
 }
 
@@ -190,12 +234,22 @@ impl<'a> Prepared<'a> {
             }),
             clock: Arc::new(SystemClock),
             run_id: "case".to_owned(),
+            ends_at: None,
         };
         let restarts = if self.case.arrival.is_empty() { variation.restarts } else { 0 };
         if restarts > 0 {
             let identity = Identity::default();
             let location = Location::Local(state.path().to_owned());
             options.checkpoints.state = Some(StateOptions { location, identity });
+        }
+        let files = self.tables.values().all(|table| matches!(table.landed, Landed::Files(_)));
+        let mut crashes = engine::STEPS.iter();
+        if variation.crashes && files && self.case.arrival.is_empty() {
+            let identity = Identity::default();
+            let location = Location::Local(state.path().to_owned());
+            options.checkpoints.state = Some(StateOptions { location, identity });
+            options.checkpoints.interval = Some(Duration::from_millis(1));
+            options.ends_at = crashes.next().copied();
         }
         let mut left = restarts;
         let (ended, status) = loop {
@@ -207,6 +261,7 @@ impl<'a> Prepared<'a> {
             let ended = engine::run(Arc::clone(&self.job), &options, &status, stop);
             match ended {
                 Ok(Ended::Stopped) if left > 0 => left -= 1,
+                Err(EngineError::Ended { .. }) => options.ends_at = crashes.next().copied(),
                 ended => break (ended, status),
             }
         };

@@ -105,6 +105,7 @@ fn options(planned: &Planned, state: Option<StateOptions>) -> RunOptions {
         memory,
         clock: Arc::new(SystemClock),
         run_id: run_id(),
+        ends_at: None,
     }
 }
 

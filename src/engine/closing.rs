@@ -12,7 +12,7 @@ use super::rows::Rows;
 use super::stage::{Closing, StageState};
 use super::status::add;
 use super::worker::Command;
-use super::{Engine, late, ops, step, watermark};
+use super::{Engine, late, ops, watermark};
 use crate::planning::pipeline::{Job, StageOutput, Target};
 
 impl Engine {
@@ -77,7 +77,7 @@ impl Engine {
 
     /// Every share is here: runs the plan above and passes the rows on.
     pub(super) fn finish_close(&mut self, stage: usize) -> Result<(), EngineError> {
-        step("window.close")?;
+        self.step("window.close")?;
         let job = Arc::clone(&self.job);
         let plan = &job.stages[stage];
         let closing = self.stages[stage].closing.take().expect("it is closing");

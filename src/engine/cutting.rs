@@ -9,7 +9,7 @@ use super::cut::{Namer, Position, WorkersCut};
 use super::error::EngineError;
 use super::stage::StageState;
 use super::worker::{Command, Told};
-use super::{Ended, Engine, ScanState, millis, step, watermark};
+use super::{Ended, Engine, ScanState, millis, watermark};
 use crate::checkpoint::{self, Commit, Counters, JobState, Piece, SplitState};
 use crate::planning::pipeline::{Input, StageOutput, Target};
 use crate::sinks::Now;
@@ -77,7 +77,7 @@ impl Engine {
     }
 
     pub(super) fn begin_cut(&mut self) -> Result<(), EngineError> {
-        step("cut.begin")?;
+        self.step("cut.begin")?;
         self.cut = Some(Cutting {
             answered: vec![false; self.workers.len()],
             pieces: Vec::new(),
@@ -98,7 +98,7 @@ impl Engine {
         worker: usize,
         cut: WorkersCut,
     ) -> Result<(), EngineError> {
-        step("cut.answer")?;
+        self.step("cut.answer")?;
         let all = self.cut.as_mut().expect("only asked for by a cut");
         all.answered[worker] = true;
         all.pieces.extend(cut.pieces);
@@ -115,7 +115,7 @@ impl Engine {
 
     /// Every worker has been heard: commits, and goes on with what was held.
     pub(super) fn finish_cut(&mut self) -> Result<(), EngineError> {
-        step("cut.whole")?;
+        self.step("cut.whole")?;
         let cut = self.cut.take().expect("it is there");
         self.last_cut_ms = self.options.clock.now_ms();
         self.has_cut = true;
@@ -147,7 +147,7 @@ impl Engine {
             self.notes.sinks = self.outputs.notes();
             state = self.job_state(&cut.positions, &cut.counters);
         }
-        step("cut.commit")?;
+        self.step("cut.commit")?;
         self.committing = cut.positions;
         self.commits.begin(Commit { state, pieces, files })?;
         cut.held.into_iter().try_for_each(|told| self.hear(told))

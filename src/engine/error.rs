@@ -53,6 +53,9 @@ pub enum EngineError {
     MemoryLimit { used: u64, limit: u64 },
     #[error("a file of state on the local disk: {0}")]
     Spill(#[from] std::io::Error),
+    /// It was told to.
+    #[error("the run ended at {step}")]
+    Ended { step: &'static str },
     #[error("a worker thread failed: {0}")]
     Worker(String),
 }

@@ -82,6 +82,8 @@ pub struct RunOptions {
     pub clock: Arc<dyn Clock>,
     /// Unique to this run; goes into file names where no state is kept.
     pub run_id: String,
+    /// One of [`STEPS`] at which the run ends as if it had been killed.
+    pub ends_at: Option<&'static str>,
 }
 
 /// When and where a job commits.
@@ -236,7 +238,7 @@ impl Engine {
                 self.hear(told)?;
             }
             if let Some(committed) = self.commits.poll()? {
-                step("commit.done")?;
+                self.step("commit.done")?;
                 add(&self.status.files, committed.files);
                 add(&self.status.bytes_out, committed.bytes);
                 add(&self.status.rows_published, committed.rows);
@@ -381,6 +383,10 @@ impl Engine {
         Ok(())
     }
 
+    fn step(&self, name: &'static str) -> Result<(), EngineError> {
+        step(&self.options, name)
+    }
+
     /// Tells the workers to stop and waits for them.
     fn shut_down(&mut self) {
         for worker in &self.workers {
@@ -398,7 +404,23 @@ impl Engine {
     }
 }
 
-fn step(name: &str) -> Result<(), EngineError> {
+/// The steps that the loop takes, at which a test may end it.
+pub const STEPS: [&str; 8] = [
+    "start.recovered",
+    "start.workers",
+    "window.close",
+    "cut.begin",
+    "cut.answer",
+    "cut.whole",
+    "cut.commit",
+    "commit.done",
+];
+
+fn step(options: &RunOptions, name: &'static str) -> Result<(), EngineError> {
+    debug_assert!(STEPS.contains(&name), "{name} is in the list");
+    if options.ends_at == Some(name) {
+        return Err(EngineError::Ended { step: name });
+    }
     reach(|| name.to_owned()).map_err(EngineError::Failpoint)
 }
 

@@ -51,7 +51,7 @@ impl Engine {
         let state = options.checkpoints.state.as_ref();
         let destinations = outputs.destinations();
         let (commits, recovered) = Commits::open(state, &options.run_id, destinations, clock)?;
-        step("start.recovered")?;
+        step(options, "start.recovered")?;
         let resumed_from = recovered.as_ref().map(|recovered| ResumedFrom {
             epoch: recovered.manifest.epoch,
             created_at_ms: recovered.manifest.created_at_ms,
@@ -150,7 +150,7 @@ impl Engine {
                 spawn(id, &job, worker, options, &status, channel, Arc::clone(&fired))
             })
             .collect();
-        step("start.workers")?;
+        step(options, "start.workers")?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .map_err(|e| EngineError::Worker(e.to_string()))?;

@@ -82,6 +82,7 @@ fn every_way(script: &str, logs: &[(&str, &Log)], seed: u64) -> Vec<(i64, i64)> 
                 seed,
                 restarts: seed as u32 % 3,
                 on_disk: seed.is_multiple_of(2),
+                crashes: false,
             };
             let written = rows(&case, variation, scratch.path()).unwrap();
             let found = numbers(&written.tables["res"]);

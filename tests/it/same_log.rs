@@ -180,6 +180,7 @@ fn every_way(window: &str, log: &[Vec<Row>], seed: u64) -> (Result, u64) {
                 seed,
                 restarts: seed as u32 % 3,
                 on_disk: seed.is_multiple_of(2),
+                crashes: false,
             };
             let written = rows(&case, variation, scratch.path()).unwrap();
             let found = (collected(&written.tables["res"]), written.late_rows);
