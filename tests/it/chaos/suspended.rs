@@ -1,0 +1,99 @@
+//! Processes that are suspended while others take their job over: when they
+//! wake, they stop, and write nothing more.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+
+use super::log::{self, Log, TOPIC};
+use super::{Job, Place, Process, in_rounds};
+use crate::support::{S3, Watcher, entries, python, text};
+
+const BUCKET: &str = "bucket";
+const FED_FOR: Duration = Duration::from_millis(2_500);
+
+fn suspend(s3: Option<&S3>, rng: &mut StdRng) -> String {
+    let scripts = tempfile::tempdir().unwrap();
+    let log = Log::new(rng, 4_000);
+    let broker = log::broker();
+    let place = match s3 {
+        None => Place::local(scripts.path().to_path_buf()),
+        Some(s3) => {
+            let name: u64 = rng.random();
+            Place { path: format!("s3://{BUCKET}"), folder: s3.folder().join(BUCKET) }
+                .join(&name.to_string())
+        }
+    };
+    let (lake, state) = (place.join("lake"), place.join("state"));
+    let mut job = Job::new(scripts.path(), &log, &broker.address(), TOPIC, lake, state);
+    job.environment.extend(s3.into_iter().flat_map(S3::environment));
+    let watcher = Watcher::start(job.lake.folder.clone());
+    let (mut waking, mut fenced) = (Vec::new(), 0);
+    log::feeding(&broker, &log, FED_FOR, || {
+        for _ in 0..3 {
+            let process = job.start(rng.random_range(1..4));
+            at_work(&job);
+            std::thread::sleep(rng.random_range(Duration::ZERO..Duration::from_millis(250)));
+            process.signal("-STOP");
+            waking.push(process);
+        }
+        let last = job.start(2);
+        at_work(&job);
+        // One wakes beside its heir, the others after its end.
+        waking.shuffle(rng);
+        fenced += stops(waking.pop().unwrap());
+        let output = last.output();
+        assert!(output.status.success(), "{}", text(&output));
+    });
+    let seen =
+        || (files(&job.lake.folder), entries(&job.state.folder.join("chaos/ckpt")).len());
+    let before = seen();
+    for process in waking {
+        fenced += stops(process);
+    }
+    assert_eq!(before, seen(), "one that woke has written");
+    let files = watcher.finish();
+    job.compare();
+    format!("{fenced} woke and stopped; {files} files, each whole when it was seen")
+}
+
+/// Waits until a process that has just been started has committed a few epochs.
+fn at_work(job: &Job) {
+    let (before, deadline) = (job.epochs(), Instant::now() + Duration::from_secs(60));
+    while job.epochs() < before + 3 {
+        assert!(Instant::now() < deadline, "nothing is committed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Wakes a process, which must see that the job is not its own any more.
+fn stops(process: Process) -> u32 {
+    process.signal("-CONT");
+    let output = process.output();
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("has been taken over by process"), "{said}");
+    1
+}
+
+fn files(lake: &std::path::Path) -> BTreeSet<PathBuf> {
+    entries(lake).iter().flat_map(|table| entries(table)).collect()
+}
+
+#[test]
+fn processes_that_were_suspended_stop_when_they_wake() {
+    if python().is_none() {
+        return;
+    }
+    in_rounds(|rng| suspend(None, rng));
+}
+
+#[test]
+fn processes_that_were_suspended_stop_when_they_wake_in_a_bucket() {
+    let (Some(_), Some(s3)) = (python(), S3::start(BUCKET)) else { return };
+    in_rounds(|rng| suspend(Some(&s3), rng));
+}
