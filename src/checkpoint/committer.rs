@@ -192,6 +192,7 @@ impl Committer {
     fn go_on(&mut self) -> Result<Manifest, CheckpointError> {
         let mut pause = FIRST_PAUSE;
         let mut attempts = 0;
+        let mut last_error = None;
         loop {
             let told = match self.writer.step().clone() {
                 Step::FindNewest => Told::Newest(self.archive.newest()?),
@@ -201,15 +202,17 @@ impl Committer {
                     if attempts > ATTEMPTS {
                         let path =
                             self.archive.folder.locate(&Manifest::file_name(manifest.epoch));
-                        return Err(CheckpointError::Unanswered { path });
+                        let unanswered = CheckpointError::Unanswered { path };
+                        return Err(last_error.map_or(unanswered, CheckpointError::Store));
                     }
                     if attempts > 1 {
                         sleep(pause);
                         pause *= 2;
                     }
                     let name = Manifest::file_name(manifest.epoch);
-                    if let Err(error) = self.archive.folder.create(&name, &manifest.to_bytes())
-                    {
+                    let created = self.archive.folder.create(&name, &manifest.to_bytes());
+                    last_error = created.err();
+                    if let Some(error) = &last_error {
                         tracing::debug!(%error, "created or not, it is read back");
                     }
                     Told::Sent
