@@ -4,6 +4,8 @@
 //!
 //! A long run: `ROUNDS=20 SEED=1 cargo test --test it chaos -- --nocapture`.
 
+mod broker;
+mod disk;
 mod log;
 mod proxy;
 mod store;
