@@ -32,14 +32,14 @@ db.execute(
     """
 )
 WANTED = {
-    "rows": "SELECT id, p, o FROM judged",
+    "plain": "SELECT id, p, o FROM judged",
     "sums": """SELECT make_timestamp(window_end * 1000), k, count(*), sum(v)::BIGINT, min(id), max(id)
                FROM judged WHERE NOT late GROUP BY window_end, k""",
     "late": "SELECT make_timestamp(window_end * 1000), id FROM judged WHERE late",
     "dead": "SELECT p, o, line FROM raw WHERE starts_with(line, 'no message')",
 }
 FOUND = {
-    "rows": "SELECT id, p, o FROM read_parquet($files)",
+    "plain": "SELECT id, p, o FROM read_parquet($files)",
     "sums": "SELECT e, k, n, t, least_id, most_id FROM read_parquet($files)",
     "late": "SELECT window_end, json_extract(row, '$.id')::BIGINT FROM read_parquet($files)",
     "dead": """SELECT "partition", "offset", decode(payload) FROM read_parquet($files)""",

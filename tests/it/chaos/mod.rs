@@ -84,12 +84,12 @@ impl Job {
              ) WITH ('connector'='kafka','topic'='{topic}','format'='csv',
                'properties.bootstrap.servers'='{address}','scan.startup.mode'='earliest-offset',
                'scan.bounded.mode'='specific-offsets','scan.bounded.specific-offsets'='{}');
-             {}{}INSERT INTO `rows` SELECT id, p, o FROM t;
+             {}{}INSERT INTO plain SELECT id, p, o FROM t;
              INSERT INTO sums SELECT window_end, k, COUNT(*), SUM(v), MIN(id), MAX(id) FROM
                TABLE(TUMBLE(TABLE t, DESCRIPTOR(et), INTERVAL '10' SECOND))
                GROUP BY window_start, window_end, k;\n",
             ends.join(";"),
-            table("`rows`", "id BIGINT, p INT, o BIGINT").replace("/`rows`", "/rows"),
+            table("plain", "id BIGINT, p INT, o BIGINT"),
             table(
                 "sums",
                 "e TIMESTAMP(3), k STRING, n BIGINT, t BIGINT, least_id BIGINT, most_id BIGINT"
@@ -184,11 +184,11 @@ impl Drop for Process {
 }
 
 /// What it took to bring a job to its end.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Tale {
     kills: u32,
-    /// Processes that gave up by themselves.
-    stops: u32,
+    /// What processes said that gave up by themselves.
+    stops: Vec<String>,
 }
 
 impl Tale {
@@ -212,7 +212,9 @@ impl Tale {
             match output.status.code() {
                 Some(0) => return tale,
                 None => tale.kills += 1,
-                Some(2) if stops(&said) => tale.stops += 1,
+                Some(2) if stops(&said) => {
+                    tale.stops.extend(said.lines().last().map(str::to_owned))
+                }
                 Some(_) => panic!("after {} kills it gave up: {said}", tale.kills),
             }
             assert!(Instant::now() < deadline, "no end after {} kills: {said}", tale.kills);

@@ -2,7 +2,7 @@
 //! wake, they stop, and write nothing more.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -32,33 +32,31 @@ fn suspend(s3: Option<&S3>, rng: &mut StdRng) -> String {
     let mut job = Job::new(scripts.path(), &log, &broker.address(), TOPIC, lake, state);
     job.environment.extend(s3.into_iter().flat_map(S3::environment));
     let watcher = Watcher::start(job.lake.folder.clone());
-    let (mut waking, mut fenced) = (Vec::new(), 0);
+    let mut suspended = Vec::new();
     log::feeding(&broker, &log, FED_FOR, || {
         for _ in 0..3 {
             let process = job.start(rng.random_range(1..4));
             at_work(&job);
             std::thread::sleep(rng.random_range(Duration::ZERO..Duration::from_millis(250)));
             process.signal("-STOP");
-            waking.push(process);
+            suspended.push(process);
         }
         let last = job.start(2);
         at_work(&job);
         // One wakes beside its heir, the others after its end.
-        waking.shuffle(rng);
-        fenced += stops(waking.pop().unwrap());
+        suspended.shuffle(rng);
+        wake(suspended.pop().unwrap());
         let output = last.output();
         assert!(output.status.success(), "{}", text(&output));
     });
     let seen =
         || (files(&job.lake.folder), entries(&job.state.folder.join("chaos/ckpt")).len());
     let before = seen();
-    for process in waking {
-        fenced += stops(process);
-    }
+    suspended.into_iter().for_each(wake);
     assert_eq!(before, seen(), "one that woke has written");
     let files = watcher.finish();
     job.compare();
-    format!("{fenced} woke and stopped; {files} files, each whole when it was seen")
+    format!("3 woke and stopped; {files} files, each whole when it was seen")
 }
 
 /// Waits until a process that has just been started has committed a few epochs.
@@ -71,16 +69,15 @@ fn at_work(job: &Job) {
 }
 
 /// Wakes a process, which must see that the job is not its own any more.
-fn stops(process: Process) -> u32 {
+fn wake(process: Process) {
     process.signal("-CONT");
     let output = process.output();
     let said = text(&output);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("has been taken over by process"), "{said}");
-    1
 }
 
-fn files(lake: &std::path::Path) -> BTreeSet<PathBuf> {
+fn files(lake: &Path) -> BTreeSet<PathBuf> {
     entries(lake).iter().flat_map(|table| entries(table)).collect()
 }
 
