@@ -84,13 +84,13 @@ fn fill(rng: &mut StdRng, lake_is_there: bool, state_is_there: bool) -> String {
     let mut second = job.start(1);
     second.ended(rng.random_range(Duration::ZERO..Duration::from_millis(600)));
     second.kill();
-    let epochs = job.epochs();
+    let epoch = job.epoch();
     std::fs::remove_file(ballast).unwrap();
     let output = job.start(2).output();
     assert!(output.status.success(), "{}", text(&output));
     let files = watcher.finish();
     job.compare();
-    format!("stopped after {epochs} epochs; {files} files, each whole when it was seen")
+    format!("stopped after epoch {epoch}; {files} files, each whole when it was seen")
 }
 
 #[test]

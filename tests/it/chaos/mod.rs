@@ -19,7 +19,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use self::log::{Log, PARTITIONS};
-use super::support::{python, root, rounds, seed, text, turnstile};
+use super::support::{entries, python, root, rounds, seed, text, turnstile};
 
 /// Has the accidents of each round follow from a seed that is said.
 fn in_rounds(mut accidents: impl FnMut(&mut StdRng) -> String) {
@@ -54,6 +54,8 @@ struct Job {
     lake: Place,
     state: Place,
     environment: Vec<(&'static str, String)>,
+    /// How many epochs are kept: with few, what is old is soon deleted.
+    retained: u64,
 }
 
 impl Job {
@@ -97,7 +99,7 @@ impl Job {
         );
         std::fs::write(&file, sql).unwrap();
         log.write(&raw);
-        Self { file, raw, lake, state, environment: Vec::new() }
+        Self { file, raw, lake, state, environment: Vec::new(), retained: 3 }
     }
 
     fn start(&self, workers: u32) -> Process {
@@ -108,6 +110,7 @@ impl Job {
             .env("TURNSTILE_DEAD_LETTERS_PATH", format!("{}/dead", self.lake.path))
             .env("TURNSTILE_EXECUTION_CHECKPOINTING_INTERVAL", "30 ms")
             .env("TURNSTILE_BATCH_SIZE", "100")
+            .env("TURNSTILE_STATE_CHECKPOINTS_NUM_RETAINED", self.retained.to_string())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .args(["run", "--workers", &workers.to_string()])
             .arg(&self.file)
@@ -116,9 +119,11 @@ impl Job {
         Process(command.spawn().unwrap())
     }
 
-    /// How many epochs are committed.
-    fn epochs(&self) -> usize {
-        super::support::entries(&self.state.folder.join("chaos/ckpt")).len()
+    /// The last epoch that is committed.
+    fn epoch(&self) -> u64 {
+        let manifests = entries(&self.state.folder.join("chaos/ckpt"));
+        let number = |path: &PathBuf| path.file_name()?.to_str()?.parse().ok();
+        manifests.iter().filter_map(number).max().unwrap_or(0)
     }
 
     /// Lets DuckDB compare the lake with the log.
