@@ -362,20 +362,18 @@ impl Committer {
     /// Makes a committed file visible, or sees that it is.
     fn publish(&self, file: &OutputFile) -> Result<(), CheckpointError> {
         let folder = self.folder_of(file)?;
-        let wrong = |bytes| CheckpointError::OtherContent {
-            path: folder.locate(&file.name),
-            found: bytes,
-            expected: file.bytes,
-        };
-        match retried(|| folder.size(&file.name))? {
-            Some(bytes) if bytes == file.bytes => return Ok(()),
-            Some(bytes) => return Err(wrong(bytes)),
-            None => {}
-        }
-        retried(|| folder.copy(&self.archive.folder, &file.staged, &file.name))?;
+        // A copy that fails may have been made after all, by this process or another.
+        retried(|| match folder.size(&file.name)? {
+            Some(_) => Ok(()),
+            None => folder.copy(&self.archive.folder, &file.staged, &file.name),
+        })?;
         match retried(|| folder.size(&file.name))? {
             Some(bytes) if bytes == file.bytes => Ok(()),
-            found => Err(wrong(found.unwrap_or(0))),
+            found => Err(CheckpointError::OtherContent {
+                path: folder.locate(&file.name),
+                found: found.unwrap_or(0),
+                expected: file.bytes,
+            }),
         }
     }
 

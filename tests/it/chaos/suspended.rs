@@ -95,3 +95,32 @@ fn processes_that_were_suspended_stop_when_they_wake_in_a_bucket() {
     let (Some(_), Some(s3)) = (python(), S3::start(BUCKET)) else { return };
     in_rounds(|rng| suspend(Some(&s3), rng));
 }
+
+/// When it wakes, another has made its file visible and cleared away what it was
+/// to be copied from.
+#[test]
+fn a_process_that_slept_before_a_copy_stops_as_any_other() {
+    if python().is_none() {
+        return;
+    }
+    in_rounds(|rng| {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::new(rng, 2_000);
+        let broker = log::broker();
+        let place = Place::local(folder.path().to_path_buf());
+        let (lake, state) = (place.join("lake"), place.join("state"));
+        let mut job = Job::new(folder.path(), &log, &broker.address(), TOPIC, lake, state);
+        let nap = ("FAILPOINTS", "lake.copy.before=1*sleep(3000)".to_owned());
+        job.environment.push(nap);
+        log::feeding(&broker, &log, Duration::from_secs(1), || {
+            let sleeper = job.start(2);
+            std::thread::sleep(Duration::from_secs(1));
+            job.environment.clear();
+            let output = job.start(2).output();
+            assert!(output.status.success(), "{}", text(&output));
+            wake(sleeper);
+        });
+        job.compare();
+        format!("{} epochs", job.epoch())
+    });
+}
