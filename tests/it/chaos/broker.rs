@@ -7,7 +7,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rdkafka::producer::{BaseProducer, Producer as _};
 
-use super::log::{Log, PARTITIONS};
+use super::log::{ALL, Log, PARTITIONS};
 use super::{Job, Place, Tale, in_rounds};
 use crate::kafka::{client, fresh_topic, send};
 use crate::support::{Kafka, Watcher, entries, python, text};
@@ -16,7 +16,7 @@ use crate::support::{Kafka, Watcher, entries, python, text};
 fn produce(address: &str, topic: &str, log: &Log, over: Duration) {
     let mut config = client(address);
     let producer: BaseProducer = config.set("enable.idempotence", "true").create().unwrap();
-    log.feed(over, |partition, messages| {
+    log.feed(ALL, over, |partition, messages| {
         for message in messages {
             send(&producer, topic, i32::try_from(partition).unwrap(), message.as_bytes());
         }

@@ -76,7 +76,8 @@ fn fill(rng: &mut StdRng, lake_is_there: bool, state_is_there: bool) -> String {
     let room = rng.random_range(10..40) * 4096;
     let ballast = disk.fill(room);
     let watcher = Watcher::start(job.lake.folder.clone());
-    let output = log::feeding(&broker, &log, Duration::from_secs(1), || job.start(2).output());
+    let output =
+        log::feeding(&broker, &log, log::ALL, Duration::from_secs(1), || job.start(2).output());
     let said = text(&output);
     assert_eq!(output.status.code(), Some(2), "with room for {room} bytes: {said}");
     assert!(said.contains("No space left on device"), "{said}");
@@ -125,7 +126,8 @@ fn a_job_that_cannot_commit_says_why() {
     let mut job = Job::new(folder.path(), &log, &broker.address(), TOPIC, lake, state);
     let never = "ckpt.create.before=1*off->return(error)".to_owned();
     job.environment.push(("FAILPOINTS", never));
-    let output = log::feeding(&broker, &log, Duration::ZERO, || job.start(1).output());
+    let output =
+        log::feeding(&broker, &log, log::ALL, Duration::ZERO, || job.start(1).output());
     let said = text(&output);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("ckpt/") && said.contains("failpoint ckpt.create.before"), "{said}");

@@ -1,6 +1,7 @@
 //! Messages that tell their loss and their doubling: each has an id of its own.
 
 use std::io::Write as _;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ pub const TOPIC: &str = "t";
 
 /// How often a log that is fed grows.
 const MEALS: usize = 50;
+/// All that there is to feed.
+pub const ALL: Range<usize> = 0..MEALS;
 
 pub struct Log(Vec<Vec<String>>);
 
@@ -51,15 +54,21 @@ impl Log {
         file.flush().unwrap();
     }
 
-    /// Hands it out in pieces, for as long as `over`.
-    pub fn feed(&self, over: Duration, mut send: impl FnMut(usize, &[String])) {
+    /// Hands some of it out, piece by piece, for as long as `over`.
+    pub fn feed(
+        &self,
+        meals: Range<usize>,
+        over: Duration,
+        mut send: impl FnMut(usize, &[String]),
+    ) {
         let most = self.0.iter().map(Vec::len).max().unwrap_or(0);
         let at_once = most.div_ceil(MEALS).max(1);
-        for meal in 0..MEALS {
+        let pause = over / u32::try_from(meals.len()).unwrap();
+        for meal in meals {
             for (partition, messages) in self.0.iter().enumerate() {
                 send(partition, messages.chunks(at_once).nth(meal).unwrap_or_default());
             }
-            std::thread::sleep(over / u32::try_from(MEALS).unwrap());
+            std::thread::sleep(pause);
         }
     }
 }
@@ -75,6 +84,7 @@ pub fn broker() -> EmbeddedBroker {
 pub fn feeding<T>(
     broker: &EmbeddedBroker,
     log: &Log,
+    meals: Range<usize>,
     over: Duration,
     meanwhile: impl FnOnce() -> T,
 ) -> T {
@@ -85,7 +95,7 @@ pub fn feeding<T>(
         broker.append(TOPIC, i32::try_from(partition).unwrap(), &records).unwrap();
     };
     std::thread::scope(|threads| {
-        threads.spawn(|| log.feed(over, append));
+        threads.spawn(|| log.feed(meals, over, append));
         meanwhile()
     })
 }

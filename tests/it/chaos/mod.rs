@@ -11,6 +11,8 @@ mod proxy;
 mod store;
 mod suspended;
 
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -113,10 +115,11 @@ impl Job {
             .env("TURNSTILE_STATE_CHECKPOINTS_NUM_RETAINED", self.retained.to_string())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .args(["run", "--workers", &workers.to_string()])
-            .arg(&self.file)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        Process(command.spawn().unwrap())
+            .arg(&self.file);
+        // Not a pipe, which gets full when nobody reads it meanwhile.
+        let said = tempfile::tempfile().unwrap();
+        command.stdout(Stdio::null()).stderr(said.try_clone().unwrap());
+        Process { child: command.spawn().unwrap(), said }
     }
 
     /// The last epoch that is committed.
@@ -137,14 +140,17 @@ impl Job {
 }
 
 /// A process of a job, killed if it is forgotten.
-struct Process(Child);
+struct Process {
+    child: Child,
+    said: File,
+}
 
 impl Process {
     /// Its end, unless that does not come for `wait`.
     fn ended(&mut self, wait: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + wait;
         loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
+            if let Some(status) = self.child.try_wait().unwrap() {
                 return Some(status);
             }
             if Instant::now() >= deadline {
@@ -156,35 +162,34 @@ impl Process {
 
     /// What it said until its end, which must come within two minutes.
     fn output(mut self) -> Output {
-        use std::io::Read as _;
         let ended = self.ended(Duration::from_secs(120));
         if ended.is_none() {
             self.kill();
         }
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        self.0.stdout.take().expect("piped").read_to_end(&mut stdout).unwrap();
-        self.0.stderr.take().expect("piped").read_to_end(&mut stderr).unwrap();
-        let output = Output { status: self.0.wait().unwrap(), stdout, stderr };
+        let (status, mut stderr) = (self.child.wait().unwrap(), Vec::new());
+        self.said.rewind().unwrap();
+        self.said.read_to_end(&mut stderr).unwrap();
+        let output = Output { status, stdout: Vec::new(), stderr };
         assert!(ended.is_some(), "it comes to no end: {}", text(&output));
         output
     }
 
     /// SIGKILL: nothing of the process can act on it.
     fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     fn signal(&self, signal: &str) {
-        let pid = self.0.id().to_string();
+        let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -46,7 +46,7 @@ fn killed_on_a_bad_store(s3: &S3, rng: &mut StdRng) -> String {
     let proxy = Proxy::start(s3.port(), at_random(rng.random(), TIMEOUT));
     behind(&proxy, s3, &mut job);
     let watcher = Watcher::start(job.lake.folder.clone());
-    let tale = log::feeding(&broker, &log, FED_FOR, || {
+    let tale = log::feeding(&broker, &log, log::ALL, FED_FOR, || {
         Tale::until_the_end(&job, rng, Duration::from_secs(3), is_of_the_store)
     });
     let files = watcher.finish();
@@ -86,7 +86,7 @@ fn unanswered(s3: &S3, is_one: fn(&Message) -> bool, rng: &mut StdRng) -> Met {
     let mut job = Job::new(scripts.path(), &log, &broker.address(), TOPIC, lake, state);
     let proxy = Proxy::start(s3.port(), first_unsaid(is_one));
     behind(&proxy, s3, &mut job);
-    let output = log::feeding(&broker, &log, FED_FOR, || job.start(2).output());
+    let output = log::feeding(&broker, &log, log::ALL, FED_FOR, || job.start(2).output());
     assert!(output.status.success(), "{}", text(&output));
     job.compare();
     proxy.met()

@@ -14,7 +14,8 @@ use super::{Job, Place, Process, in_rounds};
 use crate::support::{S3, Watcher, entries, python, text};
 
 const BUCKET: &str = "bucket";
-const FED_FOR: Duration = Duration::from_millis(2_500);
+/// How long each process is fed.
+const FED_FOR: Duration = Duration::from_millis(500);
 
 fn suspend(s3: Option<&S3>, rng: &mut StdRng) -> String {
     let scripts = tempfile::tempdir().unwrap();
@@ -34,14 +35,16 @@ fn suspend(s3: Option<&S3>, rng: &mut StdRng) -> String {
     job.environment.extend(s3.into_iter().flat_map(S3::environment));
     let watcher = Watcher::start(job.lake.folder.clone());
     let mut suspended = Vec::new();
-    log::feeding(&broker, &log, FED_FOR, || {
-        for _ in 0..3 {
+    for part in [0..10, 10..20, 20..30] {
+        suspended.push(log::feeding(&broker, &log, part, FED_FOR, || {
             let process = job.start(rng.random_range(1..4));
             at_work(&job);
             std::thread::sleep(rng.random_range(Duration::ZERO..Duration::from_millis(250)));
             process.signal("-STOP");
-            suspended.push(process);
-        }
+            process
+        }));
+    }
+    log::feeding(&broker, &log, 30..log::ALL.end, FED_FOR, || {
         let last = job.start(2);
         at_work(&job);
         // One wakes beside its heir, the others after its end.
@@ -59,10 +62,11 @@ fn suspend(s3: Option<&S3>, rng: &mut StdRng) -> String {
     format!("3 woke and stopped; {files} files, each whole when it was seen")
 }
 
-/// Waits until a process that has just been started has committed a few epochs.
+/// Waits until a process that has just been started has fenced the one before
+/// and committed an epoch.
 fn at_work(job: &Job) {
     let (before, deadline) = (job.epoch(), Instant::now() + Duration::from_secs(60));
-    while job.epoch() < before + 3 {
+    while job.epoch() < before + 2 {
         assert!(Instant::now() < deadline, "nothing is committed");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -112,7 +116,7 @@ fn a_process_that_slept_before_a_copy_stops_as_any_other() {
         let mut job = Job::new(folder.path(), &log, &broker.address(), TOPIC, lake, state);
         let nap = ("FAILPOINTS", "lake.copy.before=1*sleep(3000)".to_owned());
         job.environment.push(nap);
-        log::feeding(&broker, &log, Duration::from_secs(1), || {
+        log::feeding(&broker, &log, log::ALL, Duration::from_secs(1), || {
             let sleeper = job.start(2);
             std::thread::sleep(Duration::from_secs(1));
             job.environment.clear();
