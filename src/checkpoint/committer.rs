@@ -206,6 +206,7 @@ impl Committer {
     fn go_on(&mut self) -> Result<Manifest, CheckpointError> {
         let mut pause = FIRST_PAUSE;
         let mut attempts = 0;
+        let mut last_error = None;
         loop {
             let told = match self.writer.step().clone() {
                 Step::FindNewest => Told::Newest(self.archive.newest()?),
@@ -215,15 +216,17 @@ impl Committer {
                     if attempts > ATTEMPTS {
                         let path =
                             self.archive.folder.locate(&Manifest::file_name(manifest.epoch));
-                        return Err(CheckpointError::Unanswered { path });
+                        let unanswered = CheckpointError::Unanswered { path };
+                        return Err(last_error.map_or(unanswered, CheckpointError::Store));
                     }
                     if attempts > 1 {
                         sleep(pause);
                         pause *= 2;
                     }
                     let name = Manifest::file_name(manifest.epoch);
-                    if let Err(error) = self.archive.folder.create(&name, &manifest.to_bytes())
-                    {
+                    let created = self.archive.folder.create(&name, &manifest.to_bytes());
+                    last_error = created.err();
+                    if let Some(error) = &last_error {
                         tracing::debug!(%error, "created or not, it is read back");
                     }
                     Told::Sent
@@ -362,20 +365,18 @@ impl Committer {
     /// Makes a committed file visible, or sees that it is.
     fn publish(&self, file: &OutputFile) -> Result<(), CheckpointError> {
         let folder = self.folder_of(file)?;
-        let wrong = |bytes| CheckpointError::OtherContent {
-            path: folder.locate(&file.name),
-            found: bytes,
-            expected: file.bytes,
-        };
-        match retried(|| folder.size(&file.name))? {
-            Some(bytes) if bytes == file.bytes => return Ok(()),
-            Some(bytes) => return Err(wrong(bytes)),
-            None => {}
-        }
-        retried(|| folder.copy(&self.archive.folder, &file.staged, &file.name))?;
+        // A copy that fails may have been made after all, by this process or another.
+        retried(|| match folder.size(&file.name)? {
+            Some(_) => Ok(()),
+            None => folder.copy(&self.archive.folder, &file.staged, &file.name),
+        })?;
         match retried(|| folder.size(&file.name))? {
             Some(bytes) if bytes == file.bytes => Ok(()),
-            found => Err(wrong(found.unwrap_or(0))),
+            found => Err(CheckpointError::OtherContent {
+                path: folder.locate(&file.name),
+                found: found.unwrap_or(0),
+                expected: file.bytes,
+            }),
         }
     }
 

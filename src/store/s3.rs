@@ -62,7 +62,8 @@ impl S3Folder {
     fn check_writable(&self) -> Result<(), StoreError> {
         self.request("", async {
             let mut upload = self.store.put_multipart(&self.key("write-check")?).await?;
-            upload.abort().await
+            // Asked again because an answer was lost, it is not there any more.
+            there(upload.abort().await).map(|_| ())
         })
     }
 

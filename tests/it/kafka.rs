@@ -17,14 +17,14 @@ use super::support::{Kafka, python, root, text, turnstile};
 
 const PARTITIONS: i32 = 4;
 
-fn client(address: &str) -> ClientConfig {
+pub fn client(address: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", address).set("linger.ms", "20");
     config
 }
 
 /// A topic that no other run has used.
-fn fresh_topic(address: &str, name: &str, partitions: i32) -> String {
+pub fn fresh_topic(address: &str, name: &str, partitions: i32) -> String {
     let topic = format!("{name}-{}", uuid::Uuid::new_v4().simple());
     let admin: AdminClient<DefaultClientContext> = client(address).create().unwrap();
     let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1));
@@ -33,7 +33,7 @@ fn fresh_topic(address: &str, name: &str, partitions: i32) -> String {
     topic
 }
 
-fn send(producer: &BaseProducer, topic: &str, partition: i32, payload: &[u8]) {
+pub fn send(producer: &BaseProducer, topic: &str, partition: i32, payload: &[u8]) {
     loop {
         let record = BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(payload);
         match producer.send(record) {

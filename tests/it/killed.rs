@@ -3,18 +3,15 @@
 //! A long run: `ROUNDS=100 KILL_WITHIN_MS=800 SEED=1 cargo test --release --test it \
 //! a_killed_job -- --nocapture`.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use turnstile::broker::{EmbeddedBroker, Record};
 
-use super::support::{S3, python, text, turnstile};
+use super::support::{S3, Watcher, python, rounds, seed, text, turnstile};
 
 const PARTITIONS: i32 = 3;
 
@@ -216,59 +213,6 @@ fn filled_broker(rng: &mut StdRng, count: i64) -> EmbeddedBroker {
     broker
 }
 
-/// A reader that looks at a lake all the while: whatever it sees is a whole file
-/// and nothing else.
-struct Watcher {
-    stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<usize>,
-}
-
-impl Watcher {
-    fn start(lake: PathBuf) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let mut seen = BTreeSet::new();
-            while !stopped.load(Ordering::SeqCst) {
-                for table in entries(&lake) {
-                    for file in entries(&table) {
-                        if seen.insert(file.clone()) {
-                            see(&file);
-                        }
-                    }
-                }
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            seen.len()
-        });
-        Self { stop, thread }
-    }
-
-    /// How many files it has seen.
-    fn finish(self) -> usize {
-        self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().expect("every file was whole")
-    }
-}
-
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
-}
-
-/// Parquet begins and ends with its mark.
-fn see(file: &Path) {
-    let name = file.display();
-    // The S3 server puts what is under way aside under names of its own.
-    if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
-        assert!(name.to_string().contains(".sgwtmp"), "{name} is no data");
-        return;
-    }
-    assert!(file.extension().is_some_and(|e| e == "parquet"), "{name} is no data");
-    let bytes = std::fs::read(file).unwrap();
-    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "{name} is not whole");
-}
-
 /// Kills jobs at random moments until they have finished, and compares.
 fn kill(s3: Option<&S3>, sides: bool, count: i64, rounds: u64, seed: u64) {
     let Some(python) = python() else { return };
@@ -319,10 +263,6 @@ fn kill(s3: Option<&S3>, sides: bool, count: i64, rounds: u64, seed: u64) {
     }
 }
 
-fn rounds() -> u64 {
-    std::env::var("ROUNDS").map_or(1, |rounds| rounds.parse().unwrap())
-}
-
 /// In each partition.
 fn messages_each(default: i64) -> i64 {
     std::env::var("MESSAGES").map_or(default, |count| count.parse().unwrap())
@@ -330,10 +270,6 @@ fn messages_each(default: i64) -> i64 {
 
 fn kill_within_ms() -> u64 {
     std::env::var("KILL_WITHIN_MS").map_or(1_500, |ms| ms.parse().unwrap())
-}
-
-fn seed() -> u64 {
-    std::env::var("SEED").map_or(7, |seed| seed.parse().unwrap())
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod cases;
+mod chaos;
 mod commands;
 mod failpoints;
 mod golden;

@@ -5,6 +5,10 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+mod watcher;
+
+pub use watcher::{Watcher, entries};
+
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -26,8 +30,18 @@ pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(err), String::from_utf8_lossy(out))
 }
 
-fn in_ci() -> bool {
+pub fn in_ci() -> bool {
     std::env::var_os("CI").is_some()
+}
+
+/// How often a test of random accidents has them.
+pub fn rounds() -> u64 {
+    std::env::var("ROUNDS").map_or(1, |rounds| rounds.parse().unwrap())
+}
+
+/// What its accidents follow from.
+pub fn seed() -> u64 {
+    std::env::var("SEED").map_or(7, |seed| seed.parse().unwrap())
 }
 
 /// What a script prints, or `None`, said aloud, where this machine lacks what
@@ -106,12 +120,22 @@ impl S3 {
         self.folder.path().join("data")
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How a process reaches it.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ACCESS_KEY_ID", "AK".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "SKSKSKSK".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
+        ]
+    }
+
     pub fn reached_by<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command
-            .env("AWS_ACCESS_KEY_ID", "AK")
-            .env("AWS_SECRET_ACCESS_KEY", "SKSKSKSK")
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port))
+        command.envs(self.environment())
     }
 }
 

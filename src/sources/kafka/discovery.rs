@@ -102,8 +102,7 @@ impl OpenKafka {
                 if known.contains(&id) {
                     continue;
                 }
-                let (start, _) = asker
-                    .ask(|within| self.client.fetch_watermarks(&topic, partition, within))?;
+                let (start, _) = asker.ask(|within| ends(&self.client, &id, within))?;
                 tracing::info!(topic = &*id.topic, partition, start, "new partition");
                 splits.push(Split { id, start, stop: None });
             }
@@ -188,8 +187,8 @@ impl OpenKafka {
         let at_bound = self.at_time(asker, topic, partitions, source.bounded.timestamp())?;
         let mut splits = Vec::new();
         for &partition in partitions {
-            let (low, high) =
-                asker.ask(|within| self.client.fetch_watermarks(topic, partition, within))?;
+            let id = SplitId { topic: Arc::clone(topic), partition };
+            let (low, high) = asker.ask(|within| ends(&self.client, &id, within))?;
             let facts = Facts {
                 low,
                 high,
@@ -213,9 +212,8 @@ impl OpenKafka {
     ) -> Result<Vec<Split>, SourceError> {
         let mut splits = Vec::new();
         for &partition in partitions {
-            let (low, high) =
-                asker.ask(|within| self.client.fetch_watermarks(topic, partition, within))?;
             let id = SplitId { topic: Arc::clone(topic), partition };
+            let (low, high) = asker.ask(|within| ends(&self.client, &id, within))?;
             let (mut start, stop) = resume.get(&id).copied().unwrap_or((low, None));
             let ended = stop.is_some_and(|stop| start >= stop);
             if !ended && !(low..=high).contains(&start) {
@@ -377,6 +375,24 @@ fn offsets(list: &TopicPartitionList) -> BTreeMap<i32, i64> {
     elements.iter().filter_map(|e| Some((e.partition(), number(e.offset())?))).collect()
 }
 
+/// A log's first offset and the one behind its last.
+///
+/// `fetch_watermarks` asks the same, but when only its first question is refused it may tell
+/// of an empty log.
+pub(super) fn ends(
+    client: &Client,
+    log: &SplitId,
+    within: Duration,
+) -> KafkaResult<(i64, i64)> {
+    let end = |which| {
+        let asked = list(&log.topic, &[log.partition], which);
+        let told = client.offsets_for_times(asked, within)?;
+        let unknown = || KafkaError::OffsetFetch(RDKafkaErrorCode::LeaderNotAvailable);
+        offsets(&told).remove(&log.partition).ok_or_else(unknown)
+    };
+    Ok((end(Offset::Beginning)?, end(Offset::End)?))
+}
+
 /// Asks brokers until they answer or patience ends.
 struct Asker<'a> {
     client: &'a Client,
@@ -439,6 +455,13 @@ fn may_pass(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::Resolve
             | RDKafkaErrorCode::LeaderNotAvailable
             | RDKafkaErrorCode::NotLeaderForPartition
+            // Those of a broker that has just started.
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownLeaderEpoch
+            | RDKafkaErrorCode::FencedLeaderEpoch
+            | RDKafkaErrorCode::OffsetNotAvailable
+            | RDKafkaErrorCode::ReplicaNotAvailable
+            | RDKafkaErrorCode::KafkaStorageError
             | RDKafkaErrorCode::WaitingForCoordinator
             | RDKafkaErrorCode::CoordinatorNotAvailable
             | RDKafkaErrorCode::CoordinatorLoadInProgress

@@ -18,6 +18,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use super::Patience;
 use super::batch_queue::{BatchQueue, Taken};
 use super::context::{Client, Context, serve_events};
+use super::discovery::ends;
 use crate::formats::{MessageParts, MessagesBuilder};
 use crate::kafka_client::is_denial;
 use crate::sources::{Data, OnDataLoss, Polled, SourceError, Split, SplitId, SplitReader};
@@ -152,7 +153,7 @@ impl KafkaReader {
 
     fn lost(&self, split: &Reading) -> SourceError {
         let SplitId { topic, partition } = &split.id;
-        let held = self.queue.client().fetch_watermarks(topic, *partition, SIGN_OF_LIFE);
+        let held = ends(self.queue.client(), &split.id, SIGN_OF_LIFE);
         match held {
             Ok((low, high)) => SourceError::OffsetLost {
                 topic: topic.to_string(),

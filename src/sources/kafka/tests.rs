@@ -1,7 +1,11 @@
 //! Binding: every option's meaning, and every mistake at its place.
 
+use super::discovery::OpenKafka;
 use super::*;
+use crate::broker::{Api, EmbeddedBroker, ErrorCode, Record};
 use crate::diagnostics::{SourceFile, Span};
+use crate::formats::MessageParts;
+use crate::sources::{OnDataLoss, OpenRequest, OpenSource as _};
 use crate::types::SqlType;
 
 /// Options as a script would give them, so that diagnostics show their places.
@@ -179,4 +183,33 @@ fn an_unknown_format_is_one_error_and_not_its_options_too() {
     assert_eq!(errors.len(), 1);
     assert_eq!(errors[0].message, "unknown format `jsn`");
     assert!(errors[0].span.is_some());
+}
+
+/// Of its two questions about a log's ends only the first is refused, as by a
+/// broker that has just started: the log is not empty for that.
+#[test]
+fn a_log_is_not_empty_because_its_start_was_not_told() {
+    let broker = EmbeddedBroker::start().unwrap();
+    broker.create_topic("ev", 1).unwrap();
+    let records = vec![Record { value: Some(b"v".to_vec()), ..Record::default() }; 5];
+    broker.append("ev", 0, &records).unwrap();
+    let from = |mode: &str| {
+        let address = broker.address();
+        let text = format!(
+            "topic=ev\nproperties.bootstrap.servers={address}\nscan.startup.mode={mode}"
+        );
+        let request = OpenRequest {
+            parts: MessageParts::default(),
+            projection: Vec::new(),
+            resume: None,
+            on_data_loss: OnDataLoss::Stop,
+        };
+        OpenKafka::connect(source(&text).unwrap(), &request).unwrap()
+    };
+    let codes = [ErrorCode::NotLeaderOrFollower, ErrorCode::UnknownTopicOrPartition];
+    for code in codes.repeat(15) {
+        let mut open = from("earliest-offset");
+        broker.faults().fail_next(Api::ListOffsets, code, 1);
+        assert_eq!(open.discover().unwrap()[0].start, 0);
+    }
 }
