@@ -5,6 +5,7 @@
 
 mod cases;
 mod commands;
+mod diagnostics;
 mod failpoints;
 mod golden;
 mod kafka;
