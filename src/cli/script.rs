@@ -69,9 +69,7 @@ fn planned(
     let mut script =
         crate::sql::parse(file, env).map_err(|errors| CliError::diagnostics(&errors, file))?;
     let sets = script.statements.iter().filter_map(|statement| match &statement.kind {
-        StatementKind::Set { key, value } => {
-            Some((key.clone(), value.clone()))
-        }
+        StatementKind::Set { key, value } => Some((key.clone(), value.clone())),
         _ => None,
     });
     let (errors, mut warnings) = check_script(sets);

@@ -3,7 +3,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Spanned as _, Value, Visit, VisitMut, Visitor, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Spanned as _, Value, Visit, VisitMut, Visitor, VisitorMut,
+};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 /// In larger queries nobody is blamed: each expression would be planned.
@@ -25,7 +27,7 @@ pub fn place<T: Visit + VisitMut + Clone>(
         return None;
     }
     let mut blamed: Option<usize> = None;
-    let mut place = None;
+    let (mut place, mut is_cured) = (None, false);
     loop {
         let inner = (0..found.all.len()).filter(|at| found.all[*at].parent == blamed);
         let (mut cured, mut changed) = (Vec::new(), Vec::new());
@@ -38,7 +40,9 @@ pub fn place<T: Visit + VisitMut + Clone>(
                 Some(_) => {}
             }
         }
-        let suspects = if cured.is_empty() { changed } else { cured };
+        // A mistake that turns into another one is only a trace of it.
+        is_cured |= !cured.is_empty();
+        let suspects = if is_cured { cured } else { changed };
         let [only] = suspects.as_slice() else { return place };
         blamed = Some(*only);
         let span = found.all[*only].span;

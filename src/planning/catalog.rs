@@ -333,21 +333,23 @@ impl Table {
                         let names = bound.metadata.iter().map(|(name, ..)| *name);
                         let known: Vec<_> = names.clone().collect();
                         let message = format!("unknown metadata key `{}`", key.value);
+                        let offers = match known.as_slice() {
+                            [] => "no metadata".to_owned(),
+                            keys => keys.join(", "),
+                        };
                         errors.push(
                             Diagnostic::error(message)
                                 .at(key.span)
-                                .label(format!(
-                                    "connector `{}` offers: {}",
-                                    bound.connector,
-                                    known.join(", ")
-                                ))
+                                .label(format!("connector `{}` has {offers}", bound.connector))
                                 .did_you_mean(&key.value, names),
                         );
                         continue;
                     };
                     let natural = natural.ty.to_arrow(time_zone);
                     let declared = ty.ty.to_arrow(time_zone);
-                    if !arrow::compute::can_cast_types(&natural, &declared) {
+                    if declared.is_nested() != natural.is_nested()
+                        || !arrow::compute::can_cast_types(&natural, &declared)
+                    {
                         let message =
                             format!("metadata `{}` cannot be read as {}", key.value, ty.ty);
                         errors.push(Diagnostic::error(message).at(*ty_span));

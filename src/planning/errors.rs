@@ -115,7 +115,8 @@ pub fn plain_message(error: &DataFusionError) -> String {
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
         text = rest;
     }
-    words::with_flink_types(text).replace("failed with: Error during planning: ", "failed with: ")
+    words::with_flink_types(text)
+        .replace("failed with: Error during planning: ", "failed with: ")
 }
 
 /// What DataFusion puts before a message to say where in itself it arose.

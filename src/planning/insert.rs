@@ -167,7 +167,7 @@ fn declared(sink: &[Column]) -> String {
 }
 
 /// Flink's `LogicalTypeCasts.supportsImplicitCast`.
-fn casts_implicitly(from: &DataType, to: &DataType) -> bool {
+pub(super) fn casts_implicitly(from: &DataType, to: &DataType) -> bool {
     use DataType::{
         Binary, BinaryView, Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32,
         Int64, LargeUtf8, List, Map, Null, Struct, Timestamp, Utf8, Utf8View,

@@ -38,9 +38,9 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use datafusion::common::tree_node::TreeNode as _;
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::SessionState;
-use datafusion::common::tree_node::TreeNode as _;
 use datafusion::logical_expr::{Expr, ExprSchemable as _, LogicalPlan};
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast as sql;
@@ -218,8 +218,7 @@ impl<'a> Planner<'a> {
                     let names = self.catalog.names();
                     let diagnostic = Diagnostic::error(message).at(name.span);
                     self.errors.push(
-                        diagnostic
-                            .did_you_mean(&name.value, names.iter().map(String::as_str)),
+                        diagnostic.did_you_mean(&name.value, names.iter().map(String::as_str)),
                     );
                 }
             }
@@ -331,7 +330,7 @@ impl<'a> Planner<'a> {
         datafusion::logical_expr::LogicalPlanBuilder::from(plan)
             .project(exprs)
             .and_then(datafusion::logical_expr::LogicalPlanBuilder::build)
-            .map_err(|e| vec![self.placed(&e, &view.query)])
+            .map_err(|e| vec![self.placed(&e, &view.query, Step::Planning)])
     }
 
     /// The logical plan of a query, not optimized.
@@ -343,7 +342,7 @@ impl<'a> Planner<'a> {
             Err(_) if let Some(declared) = declared => Err(declared),
             Err(Fault::Declaration) => Err(Vec::new()),
             Err(Fault::Misuse(misuse)) => Err(vec![misuse.diagnostic(self.script, query.span)]),
-            Err(Fault::Plan(error)) => Err(vec![self.placed(&error, query)]),
+            Err(Fault::Plan(error)) => Err(vec![self.placed(&error, query, Step::Planning)]),
         }
     }
 
@@ -372,16 +371,18 @@ impl<'a> Planner<'a> {
     }
 
     /// The diagnostic of `error`, at what in `query` makes it.
-    fn placed(&self, error: &DataFusionError, query: &Query) -> Diagnostic {
+    fn placed(&self, error: &DataFusionError, query: &Query, step: Step) -> Diagnostic {
         let diagnostic = errors::diagnostic(error, self.script);
         if diagnostic.span.is_some() {
             return diagnostic;
         }
         let fault_of = |ast: Box<sql::Query>| {
-            let planned = self.logical(ast);
+            let mut planned = self.logical(ast);
             self.catalog.take_errors();
-            let optimized = planned.and_then(|plan| Ok(self.state.optimize(&plan)?));
-            Some(optimized.err()?.message())
+            if step == Step::Optimizing {
+                planned = planned.and_then(|plan| Ok(self.state.optimize(&plan)?));
+            }
+            Some(planned.err()?.message())
         };
         let fault = plain_message(error.find_root());
         let place = blame::place(&query.ast, &fault, fault_of);
@@ -415,7 +416,7 @@ impl<'a> Planner<'a> {
         let optimized = self
             .state
             .optimize(&fitted.plan)
-            .map_err(|e| vec![self.placed(&e, &insert.query)])?;
+            .map_err(|e| vec![self.placed(&e, &insert.query, Step::Optimizing)])?;
         let connector = connector_of(&table);
         let bounded = split::is_bounded(&optimized)
             .map_err(|error| vec![self.split_error(&error, insert)])?;
@@ -491,7 +492,16 @@ impl<'a> Planner<'a> {
 
     fn split_error(&self, error: &SplitError, insert: &Insert) -> Diagnostic {
         match error {
-            SplitError::DataFusion(e) => self.placed(e, &insert.query),
+            SplitError::DataFusion(e) => {
+                let value = |expr: &sql::Expr| match expr {
+                    sql::Expr::Subquery(_) => ControlFlow::Break(expr.span()),
+                    _ => ControlFlow::Continue(()),
+                };
+                let value = sql::visit_expressions(&insert.query.ast, value).break_value();
+                let place = value.and_then(|span| self.script.span(span));
+                let place = place.unwrap_or(insert.query.span);
+                errors::diagnostic(e, self.script).or_at(place)
+            }
             SplitError::Refused { operator, message, hint } => {
                 let here = place_of(*operator, &insert.query);
                 let place = here.or_else(|| {
@@ -503,13 +513,20 @@ impl<'a> Planner<'a> {
                     read.find_map(|view| place_of(*operator, &view.query))
                 });
                 let (what, span) = place.unzip();
+                let hint = match what {
+                    Some("UNION") => "write UNION ALL",
+                    Some("INTERSECT" | "EXCEPT") => {
+                        "select the rows of a window WHERE … IN or NOT IN those of an equal one"
+                    }
+                    _ => hint,
+                };
                 let span = span.and_then(|s| self.script.span(s)).unwrap_or(insert.query.span);
                 let message = match what {
                     Some(what) => message.replacen(GROUP_BY, what, 1),
                     None => message.clone(),
                 };
                 let diagnostic = Diagnostic::error(message).at(span);
-                if hint.is_empty() { diagnostic } else { diagnostic.hint(hint.clone()) }
+                if hint.is_empty() { diagnostic } else { diagnostic.hint(hint) }
             }
         }
     }
@@ -528,6 +545,36 @@ impl<'a> Planner<'a> {
         }
         let (settings, warnings) = (self.settings, self.warnings);
         Ok(Planned { job, explained: self.explained, settings, warnings })
+    }
+
+    /// A sink that asks for the watermark needs tables that have one.
+    fn check_watermarks(&self, job: &Job) -> Result<(), Vec<Diagnostic>> {
+        for branch in &job.branches {
+            if let (Input::Scan(scan), Target::Output(output)) = (branch.input, branch.target)
+                && let (scan, output) = (&job.scans[scan], &job.outputs[output])
+                && output.sink.needs_watermark()
+                && scan.watermark.is_none()
+            {
+                let message = format!(
+                    "the partitions of `{}` are committed by their time, but `{}`, whose rows it \
+                     gets, has no watermark",
+                    output.table, scan.table
+                );
+                let hint = format!("declare WATERMARK FOR a column of `{}`", scan.table);
+                let diagnostic = Diagnostic::error(message).hint(hint);
+                let declared = self.script.statements.iter().find_map(|s| match &s.kind {
+                    StatementKind::CreateTable(table) if table.name.value == scan.table => {
+                        Some(table.name.span)
+                    }
+                    _ => None,
+                });
+                return Err(vec![match declared {
+                    Some(place) => diagnostic.at(place),
+                    None => diagnostic,
+                }]);
+            }
+        }
+        Ok(())
     }
 
     /// The job of what has been planned.
@@ -553,7 +600,7 @@ impl<'a> Planner<'a> {
             scan.idle_timeout = scan.idle_timeout.or(idle_timeout).filter(|t| !t.is_zero());
         }
         if !batch {
-            check_watermarks(&job)?;
+            self.check_watermarks(&job)?;
         }
         let path = |key: &str| self.settings.get(key).filter(|_| !job.outputs.is_empty());
         let (dead_letters, late_rows) =
@@ -572,26 +619,6 @@ impl<'a> Planner<'a> {
         }
         Ok(job)
     }
-}
-
-/// A sink that asks for the watermark needs tables that have one.
-fn check_watermarks(job: &Job) -> Result<(), Vec<Diagnostic>> {
-    for branch in &job.branches {
-        if let (Input::Scan(scan), Target::Output(output)) = (branch.input, branch.target)
-            && let (scan, output) = (&job.scans[scan], &job.outputs[output])
-            && output.sink.needs_watermark()
-            && scan.watermark.is_none()
-        {
-            let message = format!(
-                "the partitions of `{}` are committed by their time, but `{}`, whose rows it \
-                 gets, has no watermark",
-                output.table, scan.table
-            );
-            let hint = format!("declare WATERMARK FOR a column of `{}`", scan.table);
-            return Err(vec![Diagnostic::error(message).hint(hint)]);
-        }
-    }
-    Ok(())
 }
 
 fn connector_of(table: &Table) -> String {
@@ -620,17 +647,23 @@ fn plan_expr(
     let planned = |mut ast: sql::Expr| -> Result<Expr, Fault> {
         declared.expand(&mut ast)?;
         functions::syntax::rewrite(&mut ast)?;
-        let expr = SqlToRel::new(&context).sql_to_expr(ast, schema, &mut PlannerContext::new())?;
+        let expr =
+            SqlToRel::new(&context).sql_to_expr(ast, schema, &mut PlannerContext::new())?;
         let is_of_rows = |e: &Expr| {
             use Expr::{AggregateFunction, Exists, InSubquery, ScalarSubquery, WindowFunction};
             let of_rows = matches!(
                 e,
-                AggregateFunction(_) | WindowFunction(_) | Exists(_) | InSubquery(_) | ScalarSubquery(_)
+                AggregateFunction(_)
+                    | WindowFunction(_)
+                    | Exists(_)
+                    | InSubquery(_)
+                    | ScalarSubquery(_)
             );
             Ok(of_rows)
         };
         if expr.exists(is_of_rows)? {
-            let message = "an aggregate function or a subquery cannot stand in a table's declaration";
+            let message =
+                "an aggregate function or a subquery cannot stand in a table's declaration";
             return Err(Fault::Plan(DataFusionError::Plan(message.to_owned())));
         }
         let expr = coercion::typed_expr(expr, schema, time_zone)?;
@@ -639,7 +672,9 @@ fn plan_expr(
     };
     let expr_or_fault = planned(expr.ast.clone());
     expr_or_fault.map_err(|fault| match fault {
-        Fault::Declaration => Diagnostic::error("a function here is not declared").at(expr.span),
+        Fault::Declaration => {
+            Diagnostic::error("a function here is not declared").at(expr.span)
+        }
         Fault::Misuse(misuse) => misuse.diagnostic(script, expr.span),
         Fault::Plan(error) => {
             let fault = plain_message(error.find_root());
@@ -652,6 +687,13 @@ fn plan_expr(
             diagnostic.at(place)
         }
     })
+}
+
+/// What a query has failed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Planning,
+    Optimizing,
 }
 
 /// Why something cannot be planned.
@@ -703,7 +745,8 @@ fn place_of(operator: Operator, query: &Query) -> Option<Place> {
 
 /// Whether `query` names the table or view `name` anywhere.
 fn reads(query: &Query, name: &str) -> bool {
-    let named = |table: &sql::ObjectName| match table.0.last().and_then(|part| part.as_ident()) {
+    let named = |table: &sql::ObjectName| match table.0.last().and_then(|part| part.as_ident())
+    {
         Some(table) if table.value == name => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };

@@ -112,7 +112,11 @@ pub(super) fn span_of(node: &impl Spanned) -> Span {
     Span::try_from_sqlparser_span(node.span()).unwrap_or(Span::new(none, none))
 }
 
-pub(super) fn error_at(message: impl Into<String>, span: Span, help: Option<&str>) -> DataFusionError {
+pub(super) fn error_at(
+    message: impl Into<String>,
+    span: Span,
+    help: Option<&str>,
+) -> DataFusionError {
     let message = message.into();
     let mut diagnostic = Diagnostic::new_error(message.clone(), Some(span));
     if let Some(help) = help {
@@ -152,7 +156,8 @@ impl<'a> Arguments<'a> {
                 }
             };
             let Some(slot) = index.and_then(|i| given.get_mut(i)) else {
-                if matches!(arg, FunctionArg::Named { name, .. } if name.value == PARTITION_BY) {
+                if matches!(arg, FunctionArg::Named { name, .. } if name.value == PARTITION_BY)
+                {
                     let message = format!("{} takes no PARTITION BY", call.function.name);
                     let help = "leave it out: the key belongs into GROUP BY";
                     return Err(error_at(message, span_of(value), Some(help)));

@@ -93,9 +93,9 @@ fn folded(table: TableWithJoins) -> TableWithJoins {
 /// The array and the alias of `UNNEST(array) AS alias`.
 fn unnest_of(relation: &TableFactor) -> Option<(ast::Expr, Option<ast::TableAlias>)> {
     let (array, alias) = match relation {
-        TableFactor::Table { name, alias, args: Some(args), with_ordinality: false, .. }
-            if name.to_string().eq_ignore_ascii_case("UNNEST") =>
-        {
+        TableFactor::Table {
+            name, alias, args: Some(args), with_ordinality: false, ..
+        } if name.to_string().eq_ignore_ascii_case("UNNEST") => {
             let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] = args.args.as_slice()
             else {
                 return None;

@@ -61,7 +61,11 @@ const WORDS: &[(&str, &str, &str)] = &[
         "only a ROW has fields, this is {1}",
         "",
     ),
-    ("Dot access not supported for {}", "a field of an expression is not supported", "write x.field of a column x"),
+    (
+        "Dot access not supported for {}",
+        "a field of an expression is not supported",
+        "write x.field of a column x",
+    ),
     // Of the widths of rows.
     (
         "Source table contains {} columns but only {} names given as column alias",
@@ -126,7 +130,11 @@ const WORDS: &[(&str, &str, &str)] = &[
         "BETWEEN does not take {0} and {1}: the types have nothing in common",
         CAST,
     ),
-    ("There isn't a common type to coerce {} and {} in LIKE expression", "LIKE does not take {0} and {1}", CAST),
+    (
+        "There isn't a common type to coerce {} and {} in LIKE expression",
+        "LIKE does not take {0} and {1}",
+        CAST,
+    ),
     (
         "Failed to coerce case ({}) and when ({}) to common types in CASE WHEN expression",
         "CASE does not take {0} and {1}: the types have nothing in common",
@@ -165,11 +173,19 @@ const WORDS: &[(&str, &str, &str)] = &[
     ),
     (
         "Failed to coerce arguments to satisfy a call to '{}' function: coercion from {} to the signature {}",
-        "{0} does not take {1}",
+        "this function does not take {1}",
         "",
     ),
-    ("Substring without for/from is not valid{}", "SUBSTRING needs the place it begins at", "write SUBSTRING(s, 1) or SUBSTRING(s FROM 1)"),
-    ("Expected LIMIT to be an integer or null, but got {}", "LIMIT takes a whole number, not {0}", ""),
+    (
+        "Substring without for/from is not valid{}",
+        "SUBSTRING needs the place it begins at",
+        "write SUBSTRING(s, 1) or SUBSTRING(s FROM 1)",
+    ),
+    (
+        "Expected LIMIT to be an integer or null, but got {}",
+        "LIMIT takes a whole number, not {0}",
+        "",
+    ),
     (
         "Invalid escape character in LIKE expression. Expected a single character wrapped with single quotes, got {}",
         "ESCAPE takes one character, not {0}",
@@ -186,7 +202,11 @@ const WORDS: &[(&str, &str, &str)] = &[
         "write a number and a unit, as in INTERVAL '5' MINUTE",
     ),
     // Of what is not built.
-    ("Physical plan does not support logical expression ScalarSubquery{}", "a subquery as a value is not supported here", "join with it"),
+    (
+        "Physical plan does not support logical expression ScalarSubquery{}",
+        "a subquery as a value is not supported here",
+        "join with it",
+    ),
     ("FETCH clause is not supported yet", "FETCH is not supported", "write LIMIT"),
     ("Table Functions are not supported", "this table function is not supported", ""),
 ];
@@ -197,7 +217,10 @@ const CAST: &str = "CAST one side to the type of the other";
 pub fn plain(text: &str) -> Option<(String, String)> {
     WORDS.iter().find_map(|(theirs, ours, hint)| {
         let found = captures(theirs, text)?;
-        Some((filled(ours, &found), filled(hint, &found)))
+        let message = filled(ours, &found);
+        // What a function says may be DataFusion's words again.
+        let inner = if *ours == "{1}" { plain(&message) } else { None };
+        Some(inner.unwrap_or_else(|| (message, filled(hint, &found))))
     })
 }
 
@@ -273,7 +296,9 @@ fn flink_type(text: &str) -> Option<(String, &str)> {
     let (word, rest) = text.split_at(length);
     let inside = enclosed(rest, '(', ')');
     match (word, inside) {
-        ("List", Some((item, after))) => Some((format!("ARRAY<{}>", with_flink_types(item)), after)),
+        ("List", Some((item, after))) => {
+            Some((format!("ARRAY<{}>", with_flink_types(item)), after))
+        }
         ("Struct", Some((fields, after))) => {
             let fields = with_flink_types(fields).replace("\": ", " ").replace('"', "");
             Some((format!("ROW<{fields}>"), after))
@@ -321,7 +346,10 @@ mod tests {
     fn types_have_flinks_names() {
         for (arrow, flink) in [
             ("Utf8View + Int64", "STRING + BIGINT"),
-            ("List(Utf8View, metadata: {\"flink.type\": \"STRING\"}) = Utf8", "ARRAY<STRING> = STRING"),
+            (
+                "List(Utf8View, metadata: {\"flink.type\": \"STRING\"}) = Utf8",
+                "ARRAY<STRING> = STRING",
+            ),
             ("Struct(\"a\": Int32, \"b\": List(Int8))", "ROW<a INT, b ARRAY<TINYINT>>"),
             ("Timestamp(µs) > Decimal128(3, 1)", "TIMESTAMP > DECIMAL(3, 1)"),
             ("a NullPointer in my_Int64", "a NullPointer in my_Int64"),

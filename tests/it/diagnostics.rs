@@ -19,9 +19,28 @@ const SAYS: &str = "---";
 
 /// Words that are ours or a library's, and mean nothing to an author.
 const NOT_FOR_AUTHORS: &[&str] = &[
-    "DataFusion", "Arrow", "plan_err", "UDF", "physical", "Utf8", "Int8", "Int16", "Int32",
-    "Int64", "UInt", "Float32", "Float64", "Decimal128", "Struct(", "List(", "Map(",
-    "Timestamp(", "Interval(", "__", "This feature", "internal",
+    "DataFusion",
+    "Arrow",
+    "plan_err",
+    "UDF",
+    "physical",
+    "Utf8",
+    "Int8",
+    "Int16",
+    "Int32",
+    "Int64",
+    "UInt",
+    "Float32",
+    "Float64",
+    "Decimal128",
+    "Struct(",
+    "List(",
+    "Map(",
+    "Timestamp(",
+    "Interval(",
+    "__",
+    "This feature",
+    "internal",
 ];
 
 /// A file of entries.
@@ -72,7 +91,9 @@ impl Entry {
     /// What is said of the script behind `prelude`, which is one line.
     fn says(&self, prelude: &str) -> String {
         let text = format!("{prelude}\n{}\n", self.script);
-        cli::check(&SourceFile { name: "q.sql".into(), text: text.into() }).trim_end().to_owned()
+        cli::check(&SourceFile { name: "q.sql".into(), text: text.into() })
+            .trim_end()
+            .to_owned()
     }
 
     /// What is wrong with what is `said`, whatever is expected.
@@ -80,9 +101,9 @@ impl Entry {
         if said.is_empty() {
             return Some("nothing is said".to_owned());
         }
-        let words = NOT_FOR_AUTHORS.iter().find(|word| {
-            said.contains(**word) && !self.script.contains(**word)
-        });
+        let words = NOT_FOR_AUTHORS
+            .iter()
+            .find(|word| said.contains(**word) && !self.script.contains(**word));
         words.map(|word| format!("`{word}` is no word for authors"))
     }
 }
@@ -90,7 +111,8 @@ impl Entry {
 fn tables() -> Vec<Table> {
     let folder = root().join("tests/diagnostics");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files.filter(|path| path.extension() == Some("txt".as_ref())).collect();
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension() == Some("txt".as_ref())).collect();
     files.sort();
     files.into_iter().map(Table::read).collect()
 }
@@ -158,14 +180,19 @@ fn diagnostics_are_what_their_tables_say() {
         for (entry, said) in table.entries.iter().zip(here) {
             let mut names = table.entries.iter().map(|e| &e.name);
             let twice = names.by_ref().filter(|name| **name == entry.name).count() > 1;
-            let fault = entry.fault(said).or_else(|| twice.then(|| "a name given twice".into()));
+            let fault =
+                entry.fault(said).or_else(|| twice.then(|| "a name given twice".into()));
             if let Some(fault) = fault {
                 let _ = writeln!(faults, "{file}: {}: {fault}\n{said}\n", entry.name);
             } else if *said != entry.expected {
                 let difference = difference(&entry.expected, said);
-                let _ = writeln!(faults, "{file}: {}\n{}\n{difference}", entry.name, entry.script);
+                let _ =
+                    writeln!(faults, "{file}: {}\n{}\n{difference}", entry.name, entry.script);
             }
         }
     }
-    assert!(faults.is_empty(), "\n{faults}if that is right: BLESS=1 cargo test --test it diagnostics");
+    assert!(
+        faults.is_empty(),
+        "\n{faults}if that is right: BLESS=1 cargo test --test it diagnostics"
+    );
 }

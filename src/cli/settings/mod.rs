@@ -278,7 +278,8 @@ pub fn check_script(
             None if key.starts_with("turnstile.") => {
                 let message = format!("`{key}` is not known and has no effect");
                 let names = KEYS.iter().map(|key| key.name);
-                warnings.push(Diagnostic::warning(message).at(key_span).did_you_mean(&key, names));
+                warnings
+                    .push(Diagnostic::warning(message).at(key_span).did_you_mean(&key, names));
             }
             _ => {}
         }
