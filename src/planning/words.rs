@@ -29,12 +29,12 @@ const WORDS: &[(&str, &str, &str)] = &[
     ),
     (
         "Cannot find column with position {} in SELECT clause. Valid columns: 1 to {}",
-        "GROUP BY {0}, and SELECT has {1} columns",
+        "there is no column {0} to GROUP BY: SELECT has {1}",
         "",
     ),
     (
         "Order by column out of bounds, specified: {}, max: {}",
-        "ORDER BY {0}, and SELECT has {1} columns",
+        "there is no column {0} to ORDER BY: SELECT has {1}",
         "",
     ),
     (
@@ -69,12 +69,12 @@ const WORDS: &[(&str, &str, &str)] = &[
     // Of the widths of rows.
     (
         "Source table contains {} columns but only {} names given as column alias",
-        "the alias names {1} columns, of {0}",
+        "the alias names {1} columns, the query has {0}",
         "",
     ),
     (
         "Inconsistent data length across values list: got {} values in row {} but expected {}",
-        "the rows of VALUES have different widths: {2}, and in row {1} {0}",
+        "the rows of VALUES have different widths: {2} and {0}",
         "",
     ),
     (
@@ -147,12 +147,12 @@ const WORDS: &[(&str, &str, &str)] = &[
     ),
     (
         "Inconsistent data type across values list at row {} column {}. Was {} but found {}",
-        "column {1} of VALUES is {2}, and in row {0} {3}",
+        "the rows of VALUES have different types: {2} and {3}",
         CAST,
     ),
     (
         "Inconsistent metadata across values list at row {} column {}. {}",
-        "column {1} of VALUES has rows of different types",
+        "the rows of VALUES have different types",
         CAST,
     ),
     ("make_map requires an even number of arguments", "MAP[…] takes a value for each key", ""),
