@@ -83,7 +83,8 @@ impl Options {
         let value = self.take(key);
         if value.is_none() {
             let message = format!("option `{key}` is missing");
-            self.errors.push(Diagnostic::error(message).at(self.table_span));
+            let hint = format!("add '{key}' = '…' to the table's WITH (…)");
+            self.errors.push(Diagnostic::error(message).at(self.table_span).hint(hint));
         }
         value
     }

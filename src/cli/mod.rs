@@ -28,6 +28,7 @@ use clap::{Parser, Subcommand};
 
 pub use error::CliError;
 use screen::{answer, say};
+pub use script::check;
 
 /// Runs Flink SQL over Kafka topics and lands the result in a data lake.
 #[derive(Debug, Parser)]

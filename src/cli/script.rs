@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::settings::{Settings, check_script};
+use super::settings::{Settings, check_script, fits};
 use super::{CliError, say};
-use crate::diagnostics::SourceFile;
+use crate::diagnostics::{Diagnostic, SourceFile};
 use crate::planning::catalog::{Connectors, RealConnectors};
 use crate::planning::{self, Planned};
 use crate::sql::ast::StatementKind;
@@ -44,18 +44,40 @@ fn plan_source(
     env: &dyn Fn(&str) -> Option<String>,
     connectors: Rc<dyn Connectors>,
 ) -> Result<Planned, CliError> {
+    let (planned, warnings) = planned(file, settings, env, connectors)?;
+    for warning in &warnings {
+        say(warning.render(file).trim_end());
+    }
+    Ok(planned)
+}
+
+/// All that `turnstile check` has to say of a script without any settings
+/// around it; nothing if it is in order.
+pub fn check(file: &SourceFile) -> String {
+    match planned(file, &Settings::default(), &|_| None, Rc::new(RealConnectors)) {
+        Ok((_, warnings)) => warnings.iter().map(|warning| warning.render(file)).collect(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn planned(
+    file: &SourceFile,
+    settings: &Settings,
+    env: &dyn Fn(&str) -> Option<String>,
+    connectors: Rc<dyn Connectors>,
+) -> Result<(Planned, Vec<Diagnostic>), CliError> {
     let mut script =
         crate::sql::parse(file, env).map_err(|errors| CliError::diagnostics(&errors, file))?;
     let sets = script.statements.iter().filter_map(|statement| match &statement.kind {
-        StatementKind::Set { key, value } => {
-            Some((key.value.clone(), value.value.clone(), value.span))
-        }
+        StatementKind::Set { key, value } => Some((key.clone(), value.clone())),
         _ => None,
     });
-    let (errors, warnings) = check_script(sets);
-    // A flag is stronger than the script.
+    let (errors, mut warnings) = check_script(sets);
+    // A flag is stronger than the script, and what is wrong has been told.
     script.statements.retain(|statement| match &statement.kind {
-        StatementKind::Set { key, .. } => !settings.flags.contains_key(&key.value),
+        StatementKind::Set { key, value } => {
+            !settings.flags.contains_key(&key.value) && fits(&key.value, &value.value)
+        }
         _ => true,
     });
     let mut before: BTreeMap<String, String> = settings.before.clone();
@@ -70,8 +92,6 @@ fn plan_source(
             return Err(CliError::diagnostics(&more, file));
         }
     };
-    for warning in warnings.iter().chain(&planned.warnings) {
-        say(warning.render(file).trim_end());
-    }
-    Ok(planned)
+    warnings.extend(planned.warnings.iter().cloned());
+    Ok((planned, warnings))
 }

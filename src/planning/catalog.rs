@@ -6,7 +6,7 @@
 //! for writing only.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use super::closed_plan::ClosedRows;
+use super::functions::flink_name;
 use super::user_functions::UserFunctions;
 use super::window::EventTimeNode;
 use crate::diagnostics::{Diagnostic, Span};
@@ -332,21 +333,23 @@ impl Table {
                         let names = bound.metadata.iter().map(|(name, ..)| *name);
                         let known: Vec<_> = names.clone().collect();
                         let message = format!("unknown metadata key `{}`", key.value);
+                        let offers = match known.as_slice() {
+                            [] => "no metadata".to_owned(),
+                            keys => keys.join(", "),
+                        };
                         errors.push(
                             Diagnostic::error(message)
                                 .at(key.span)
-                                .label(format!(
-                                    "connector `{}` offers: {}",
-                                    bound.connector,
-                                    known.join(", ")
-                                ))
+                                .label(format!("connector `{}` has {offers}", bound.connector))
                                 .did_you_mean(&key.value, names),
                         );
                         continue;
                     };
                     let natural = natural.ty.to_arrow(time_zone);
                     let declared = ty.ty.to_arrow(time_zone);
-                    if !arrow::compute::can_cast_types(&natural, &declared) {
+                    if declared.is_nested() != natural.is_nested()
+                        || !arrow::compute::can_cast_types(&natural, &declared)
+                    {
                         let message =
                             format!("metadata `{}` cannot be read as {}", key.value, ty.ty);
                         errors.push(Diagnostic::error(message).at(*ty_span));
@@ -426,7 +429,7 @@ impl Table {
         if !matches!(ty, DataType::Timestamp(..)) {
             return Err(Diagnostic::error("a watermark must be a timestamp")
                 .at(watermark.expr.span)
-                .label(format!("this is {ty}")));
+                .label(format!("this is {}", flink_name(&ty))));
         }
         let event_time = Expr::Column(DfColumn::from_name(&column.value));
         let inline = |expr: Expr| {
@@ -468,7 +471,7 @@ fn unqualified(expr: Expr) -> Expr {
 fn event_time_type(field: &Field) -> std::result::Result<(), String> {
     let DataType::Timestamp(..) = field.data_type() else {
         let ty = field.metadata().get(FLINK_TYPE).cloned();
-        let ty = ty.unwrap_or_else(|| field.data_type().to_string());
+        let ty = ty.unwrap_or_else(|| flink_name(field.data_type()));
         return Err(format!("event time must be a timestamp, `{}` is {ty}", field.name()));
     };
     let declared = field.metadata().get(FLINK_TYPE).map(String::as_str).unwrap_or_default();
@@ -501,7 +504,9 @@ pub struct Catalog {
     entries: BTreeMap<String, Entry>,
     /// What reading a table found wrong with its declaration, to be shown
     /// instead of DataFusion's own words.
-    errors: RefCell<Vec<Diagnostic>>,
+    errors: RefCell<Option<Vec<Diagnostic>>>,
+    /// Views whose queries are at fault, which has been told.
+    faulty: BTreeSet<String>,
     reader: Option<Reader>,
 }
 
@@ -535,24 +540,29 @@ impl Catalog {
         self.entries.keys().cloned().collect()
     }
 
+    /// Notes that `name` cannot be read, and that this has been told.
+    pub fn insert_faulty(&mut self, name: String) {
+        self.faulty.insert(name);
+    }
+
     /// What reading tables found wrong since this was last asked.
-    pub fn take_errors(&self) -> Vec<Diagnostic> {
+    pub fn take_errors(&self) -> Option<Vec<Diagnostic>> {
         self.errors.take()
     }
 
     /// The plan that stands for a table or view when it is read.
     pub fn plan_of(&self, name: &str) -> Result<Option<LogicalPlan>> {
-        match self.entries.get(name) {
-            None => Ok(None),
-            Some(Entry::View(plan)) => Ok(Some(plan.clone())),
+        let errors = match self.entries.get(name) {
+            None if self.faulty.contains(name) => Vec::new(),
+            None => return Ok(None),
+            Some(Entry::View(plan)) => return Ok(Some(plan.clone())),
             Some(Entry::Table(table)) => match self.read(table) {
-                Ok(read) => Ok(Some(read.plan().clone())),
-                Err(errors) => {
-                    self.errors.borrow_mut().extend(errors);
-                    datafusion::common::plan_err!("table `{name}` cannot be read")
-                }
+                Ok(read) => return Ok(Some(read.plan().clone())),
+                Err(errors) => errors,
             },
-        }
+        };
+        self.errors.borrow_mut().get_or_insert_default().extend(errors);
+        datafusion::common::plan_err!("table `{name}` cannot be read")
     }
 
     /// The table as it is read.

@@ -62,6 +62,11 @@ pub struct PlanContext<'a> {
 
 impl ContextProvider for PlanContext<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        if name.schema().is_some() {
+            return plan_err!(
+                "catalogs and databases other than the default are not supported"
+            );
+        }
         match self.catalog.plan_of(name.table())? {
             Some(plan) => Ok(Arc::new(Inlined::new(plan))),
             None => {

@@ -1,10 +1,10 @@
 //! DataFusion's errors as diagnostics with a place in the script.
 
-use datafusion::common::{DataFusionError, SchemaError, Span as DfSpan};
+use datafusion::common::{Column, DataFusionError, SchemaError, Span as DfSpan};
 use datafusion::sql::sqlparser::ast::Spanned;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span as SqlSpan};
 
-use super::functions;
+use super::{functions, words};
 use crate::diagnostics::{Diagnostic, Span, closest};
 use crate::sql::ast::Script;
 
@@ -26,45 +26,68 @@ impl Misuse {
     }
 }
 
-/// The diagnostic of `error`; `fallback` is the place of the query.
-pub fn diagnostic(error: &DataFusionError, script: &Script, fallback: Span) -> Diagnostic {
-    let place = |span: Option<DfSpan>| span.and_then(|s| script.span(sql_span(s)));
+/// The diagnostic of `error`, without a place if `error` has none.
+pub fn diagnostic(error: &DataFusionError, script: &Script) -> Diagnostic {
     let told = error.diagnostic();
-    let span = told.and_then(|d| place(d.span)).unwrap_or(fallback);
+    let span = told.and_then(|d| d.span).and_then(|s| script.span(sql_span(s)));
+    let diagnostic = without_place(error, span, script);
+    match span {
+        Some(span) => diagnostic.at(span),
+        None => diagnostic,
+    }
+}
+
+fn without_place(error: &DataFusionError, span: Option<Span>, script: &Script) -> Diagnostic {
+    let told = error.diagnostic();
     let root = error.find_root();
-    if let DataFusionError::SchemaError(schema_error, _) = root
-        && let SchemaError::FieldNotFound { field, valid_fields } = schema_error.as_ref()
-    {
-        let names: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).collect();
-        let diagnostic =
-            Diagnostic::error(format!("unknown column `{}`", field.flat_name())).at(span);
-        let mut known: Vec<&str> = names.clone();
-        known.dedup();
-        return match closest(&field.name, names) {
-            Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-            None => diagnostic.hint(format!("the columns are {}", known.join(", "))),
-        };
+    if let DataFusionError::SchemaError(schema_error, _) = root {
+        match schema_error.as_ref() {
+            SchemaError::FieldNotFound { field, valid_fields } => {
+                return unknown_column(field, valid_fields);
+            }
+            SchemaError::AmbiguousReference { field } => {
+                let message = format!("several tables here have a column `{}`", field.name);
+                let hint = format!("say whose it is: t.{}", field.name);
+                return Diagnostic::error(message).hint(hint);
+            }
+            _ => {}
+        }
     }
     if let Some(name) = told.and_then(|d| unknown_function(&d.message)) {
-        return functions::unknown(spelled(name, span, script)).at(span);
+        return functions::unknown(span.map_or(name, |span| spelled(name, span, script)));
     }
-    let message = match told {
-        Some(told) if !told.message.is_empty() => told.message.clone(),
-        _ => plain_message(root),
+    let root = plain_message(root);
+    if let Some((message, hint)) = words::plain(&root) {
+        let diagnostic = Diagnostic::error(message);
+        return if hint.is_empty() { diagnostic } else { diagnostic.hint(hint) };
+    }
+    let Some(told) = told.filter(|told| !told.message.is_empty()) else {
+        return Diagnostic::error(root);
     };
-    let mut diagnostic = Diagnostic::error(message.clone()).at(span);
-    if let Some(told) = told {
-        for help in
-            told.helps.iter().map(|h| &h.message).chain(told.notes.iter().map(|n| &n.message))
-        {
-            diagnostic = diagnostic.hint(help.clone());
-        }
-        let root = plain_message(root);
-        if !root.contains(&message) && !message.contains(&root) {
-            diagnostic = diagnostic.hint(root);
-        }
+    let message = words::with_flink_types(&told.message);
+    let mut diagnostic = Diagnostic::error(message.clone());
+    let helps = told.helps.iter().map(|h| &h.message);
+    for help in helps.chain(told.notes.iter().map(|n| &n.message)) {
+        diagnostic = diagnostic.hint(words::with_flink_types(help));
+    }
+    if !root.contains(&message) && !message.contains(&root) {
+        diagnostic = diagnostic.hint(root);
     }
     diagnostic
+}
+
+fn unknown_column(field: &Column, known: &[Column]) -> Diagnostic {
+    let diagnostic = Diagnostic::error(format!("unknown column `{}`", field.flat_name()));
+    let names = || known.iter().map(|c| c.name.as_str());
+    match closest(&field.name, names()) {
+        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+        None if known.is_empty() => diagnostic,
+        None => {
+            let mut names: Vec<&str> = names().collect();
+            names.dedup();
+            diagnostic.hint(format!("the columns are {}", names.join(", ")))
+        }
+    }
 }
 
 /// The function that the planner did not find.
@@ -85,13 +108,25 @@ fn sql_span(span: DfSpan) -> SqlSpan {
     }
 }
 
-/// The words without DataFusion's own prefix.
+/// The words without DataFusion's own prefixes, types by Flink's names.
 pub fn plain_message(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
-    for prefix in ["Error during planning: ", "Schema error: ", "type_coercion\ncaused by\n"] {
-        if let Some(rest) = text.strip_prefix(prefix) {
-            return rest.to_owned();
-        }
+    let mut text = text.as_str();
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
     }
-    text
+    words::with_flink_types(text)
+        .replace("failed with: Error during planning: ", "failed with: ")
 }
+
+/// What DataFusion puts before a message to say where in itself it arose.
+const PREFIXES: &[&str] = &[
+    "Arrow error: ",
+    "Error during planning: ",
+    "Execution error: ",
+    "Internal error: ",
+    "Invalid argument error: ",
+    "Schema error: ",
+    "This feature is not implemented: ",
+    "type_coercion\ncaused by\n",
+];

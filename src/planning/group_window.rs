@@ -58,6 +58,7 @@ fn rewrite_select(select: &mut Select) {
     else {
         return;
     };
+    let window = keys[at].clone();
     let mut args = vec![unnamed(data), unnamed(descriptor(vec![time]))];
     args.extend(sizes.into_iter().map(unnamed));
     if function.value.eq_ignore_ascii_case("SESSION") {
@@ -79,11 +80,11 @@ fn rewrite_select(select: &mut Select) {
     keys.splice(at..=at, columns);
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-            replace_auxiliary(expr);
+            replace_auxiliary(expr, &window);
         }
     }
     if let Some(having) = &mut select.having {
-        replace_auxiliary(having);
+        replace_auxiliary(having, &window);
     }
 }
 
@@ -112,12 +113,15 @@ fn window_of(key: &Expr) -> Option<(Ident, &Ident, Vec<Expr>)> {
         return None;
     }
     let (time, intervals) = arguments(function).split_first().map(|(t, i)| (*t, i.to_vec()))?;
-    let time = match time {
-        Expr::Identifier(time) => time,
-        Expr::CompoundIdentifier(parts) => parts.last()?,
-        _ => return None,
-    };
-    Some((name.clone(), time, intervals.into_iter().cloned().collect()))
+    Some((name.clone(), time_of(time)?, intervals.into_iter().cloned().collect()))
+}
+
+fn time_of(argument: &Expr) -> Option<&Ident> {
+    match argument {
+        Expr::Identifier(time) => Some(time),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        _ => None,
+    }
 }
 
 /// The relation as a window function's argument, and the name it goes by.
@@ -177,17 +181,18 @@ fn descriptor(columns: Vec<Ident>) -> Expr {
     })
 }
 
-/// Puts the window's columns in place of TUMBLE_START and its like.
-fn replace_auxiliary(expr: &mut Expr) {
+/// Puts the window's columns in place of TUMBLE_START and its like, where they
+/// have the arguments of `window`.
+fn replace_auxiliary(expr: &mut Expr, window: &Expr) {
     if let Expr::Function(function) = expr {
-        if let Some(column) = auxiliary(function) {
+        if let Some(column) = auxiliary(function, window) {
             *expr = column;
             return;
         }
         if let FunctionArguments::List(list) = &mut function.args {
             for arg in &mut list.args {
                 if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
-                    replace_auxiliary(expr);
+                    replace_auxiliary(expr, window);
                 }
             }
         }
@@ -199,29 +204,39 @@ fn replace_auxiliary(expr: &mut Expr) {
         | Expr::UnaryOp { expr, .. }
         | Expr::Extract { expr, .. }
         | Expr::IsNull(expr)
-        | Expr::IsNotNull(expr) => replace_auxiliary(expr),
+        | Expr::IsNotNull(expr) => replace_auxiliary(expr, window),
         Expr::BinaryOp { left, right, .. } => {
-            replace_auxiliary(left);
-            replace_auxiliary(right);
+            replace_auxiliary(left, window);
+            replace_auxiliary(right, window);
         }
         Expr::Between { expr, low, high, .. } => {
-            [expr, low, high].into_iter().for_each(|e| replace_auxiliary(e));
+            [expr, low, high].into_iter().for_each(|e| replace_auxiliary(e, window));
         }
         Expr::Case { operand, conditions, else_result, .. } => {
-            operand.iter_mut().chain(else_result).for_each(|e| replace_auxiliary(e));
+            operand.iter_mut().chain(else_result).for_each(|e| replace_auxiliary(e, window));
             for CaseWhen { condition, result } in conditions {
-                replace_auxiliary(condition);
-                replace_auxiliary(result);
+                replace_auxiliary(condition, window);
+                replace_auxiliary(result, window);
             }
         }
         _ => {}
     }
 }
 
-fn auxiliary(function: &Function) -> Option<Expr> {
+fn auxiliary(function: &Function, of: &Expr) -> Option<Expr> {
     let name = function.name.0.first()?.as_ident()?;
     let upper = name.value.to_uppercase();
     let window = GROUP_WINDOWS.iter().find(|window| upper.starts_with(**window))?;
+    let Expr::Function(of) = of else { return None };
+    let said =
+        |arguments: &[&Expr]| arguments.iter().map(|a| a.to_string()).collect::<Vec<_>>();
+    let (own, its) = (arguments(function), arguments(of));
+    if !of.name.to_string().eq_ignore_ascii_case(window)
+        || time_of(own.first()?)?.value != time_of(its.first()?)?.value
+        || said(&own[1..]) != said(&its[1..])
+    {
+        return None;
+    }
     let (_, target) = AUXILIARY.iter().find(|(suffix, _)| upper[window.len()..] == **suffix)?;
     // The place of the call stays, for what may be wrong with it.
     Some(Expr::Identifier(Ident {

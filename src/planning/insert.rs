@@ -3,14 +3,15 @@
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::{Column as DfColumn, Result, ScalarValue};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::sql::sqlparser::ast::{SelectItem, SetExpr, Spanned};
 use std::sync::Arc;
 
 use super::catalog::Table;
 use super::functions::flink_name;
 use super::window::TimeKind;
 use super::{cast, event_time};
-use crate::diagnostics::Diagnostic;
-use crate::sql::ast::Insert;
+use crate::diagnostics::{Diagnostic, Span};
+use crate::sql::ast::{Insert, Script};
 use crate::types::{Column, FLINK_TYPE};
 
 /// What an INSERT writes: the plan, with the sink's columns in its order.
@@ -27,6 +28,7 @@ pub fn fit(
     table: &Table,
     time_zone: &str,
     batch: bool,
+    script: &Script,
 ) -> std::result::Result<Fitted, Diagnostic> {
     let sink = table.writable();
     let written = written_columns(insert, &sink)?;
@@ -47,7 +49,8 @@ pub fn fit(
             .hint(format!("sink: {}", declared(&sink))));
     }
     for (i, target) in written.iter().enumerate() {
-        check_type(insert, query.schema().field(i), &sink[*target], i, time_zone)?;
+        check_type(insert, query.schema().field(i), &sink[*target], i, time_zone)
+            .map_err(|wrong| wrong.at(place_of(insert, i, script)))?;
     }
     let schema: Schema =
         Schema::new(sink.iter().map(|c| c.to_field(time_zone)).collect::<Vec<_>>());
@@ -55,6 +58,22 @@ pub fn fit(
     let plan = project(query, &written, &schema, time_zone)
         .map_err(|e| Diagnostic::error(e.strip_backtrace()).at(insert.query.span))?;
     Ok(Fitted { plan, schema })
+}
+
+/// Where the query gives its column `index`; the whole query if no single place
+/// does.
+fn place_of(insert: &Insert, index: usize, script: &Script) -> Span {
+    let item = match insert.query.ast.body.as_ref() {
+        SetExpr::Select(select) => {
+            let items = select.projection.get(..=index).unwrap_or_default();
+            let is_one = |item: &SelectItem| {
+                matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+            };
+            items.last().filter(|_| items.iter().all(is_one)).map(Spanned::span)
+        }
+        _ => None,
+    };
+    item.and_then(|item| script.span(item)).unwrap_or(insert.query.span)
 }
 
 /// For each column of the query the index of the sink's column it goes to.
@@ -131,7 +150,7 @@ fn check_type(
     } else {
         format!("declare `{}` as {}", to.name, type_name(from))
     };
-    Err(Diagnostic::error(message).at(insert.query.span).hint(hint))
+    Err(Diagnostic::error(message).hint(hint))
 }
 
 fn type_name(field: &arrow::datatypes::Field) -> String {
@@ -148,7 +167,7 @@ fn declared(sink: &[Column]) -> String {
 }
 
 /// Flink's `LogicalTypeCasts.supportsImplicitCast`.
-fn casts_implicitly(from: &DataType, to: &DataType) -> bool {
+pub(super) fn casts_implicitly(from: &DataType, to: &DataType) -> bool {
     use DataType::{
         Binary, BinaryView, Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32,
         Int64, LargeUtf8, List, Map, Null, Struct, Timestamp, Utf8, Utf8View,

@@ -5,6 +5,7 @@
 //! is added as extension nodes, and [`split`] cuts the optimized plan at its
 //! windows. No I/O happens here.
 
+mod blame;
 mod cast;
 pub mod catalog;
 mod closed_plan;
@@ -30,14 +31,17 @@ mod unnest;
 pub mod user_functions;
 mod wall_time;
 pub mod window;
+mod words;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use datafusion::common::DFSchema;
+use datafusion::common::tree_node::TreeNode as _;
+use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, ExprSchemable as _, LogicalPlan};
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast as sql;
 use datafusion::sql::sqlparser::ast::Spanned as _;
@@ -114,6 +118,8 @@ struct Planner<'a> {
     connectors: Rc<dyn Connectors>,
     initial: BTreeMap<String, String>,
     settings: BTreeMap<String, String>,
+    /// Where the script sets them.
+    set_at: BTreeMap<String, Span>,
     state: Rc<SessionState>,
     catalog: Catalog,
     functions: Rc<DeclaredFunctions>,
@@ -144,6 +150,7 @@ impl<'a> Planner<'a> {
             connectors,
             initial: settings.clone(),
             settings,
+            set_at: BTreeMap::new(),
             state,
             catalog: Catalog::default(),
             functions: Rc::default(),
@@ -200,12 +207,19 @@ impl<'a> Planner<'a> {
             }
             StatementKind::CreateView(view) => match self.view(view) {
                 Ok(plan) => self.declare(&view.name, view.if_not_exists, Entry::View(plan)),
-                Err(errors) => self.errors.extend(errors),
+                Err(errors) => {
+                    self.errors.extend(errors);
+                    self.catalog.insert_faulty(view.name.value.clone());
+                }
             },
             StatementKind::Drop { name, if_exists } => {
                 if self.catalog.remove(&name.value).is_none() && !if_exists {
                     let message = format!("`{}` is not declared", name.value);
-                    self.errors.push(Diagnostic::error(message).at(name.span));
+                    let names = self.catalog.names();
+                    let diagnostic = Diagnostic::error(message).at(name.span);
+                    self.errors.push(
+                        diagnostic.did_you_mean(&name.value, names.iter().map(String::as_str)),
+                    );
                 }
             }
             StatementKind::Insert(inserts) => self.inserts(inserts),
@@ -280,6 +294,7 @@ impl<'a> Planner<'a> {
             return;
         }
         self.settings.insert(key.value.clone(), value.value.clone());
+        self.set_at.insert(key.value.clone(), value.span);
         if key.value == TIME_ZONE {
             self.renew();
         }
@@ -315,11 +330,23 @@ impl<'a> Planner<'a> {
         datafusion::logical_expr::LogicalPlanBuilder::from(plan)
             .project(exprs)
             .and_then(datafusion::logical_expr::LogicalPlanBuilder::build)
-            .map_err(|e| vec![errors::diagnostic(&e, self.script, view.query.span)])
+            .map_err(|e| vec![self.placed(&e, &view.query, Step::Planning)])
     }
 
     /// The logical plan of a query, not optimized.
     fn query(&self, query: &Query) -> Result<LogicalPlan, Vec<Diagnostic>> {
+        let planned = self.logical(query.ast.clone());
+        let declared = self.catalog.take_errors();
+        match planned {
+            Ok(plan) => Ok(plan),
+            Err(_) if let Some(declared) = declared => Err(declared),
+            Err(Fault::Declaration) => Err(Vec::new()),
+            Err(Fault::Misuse(misuse)) => Err(vec![misuse.diagnostic(self.script, query.span)]),
+            Err(Fault::Plan(error)) => Err(vec![self.placed(&error, query, Step::Planning)]),
+        }
+    }
+
+    fn logical(&self, mut ast: Box<sql::Query>) -> Result<LogicalPlan, Fault> {
         let context = PlanContext {
             catalog: &self.catalog,
             state: &self.state,
@@ -330,25 +357,36 @@ impl<'a> Planner<'a> {
             type_planner: Arc::new(FlinkTypes { time_zone: self.time_zone() }),
             declared: &self.functions,
         };
-        let mut ast = query.ast.clone();
-        let place = |misuse: errors::Misuse| misuse.diagnostic(self.script, query.span);
-        self.functions.expand(&mut *ast).map_err(|misuse| Vec::from_iter(misuse.map(place)))?;
-        lookup::rewrite(&mut *ast).map_err(|misuse| vec![place(misuse)])?;
+        self.functions.expand(&mut *ast)?;
+        lookup::rewrite(&mut *ast)?;
         unnest::rewrite(&mut *ast);
         group_window::rewrite(&mut ast);
-        functions::syntax::rewrite(&mut *ast).map_err(|misuse| vec![place(misuse)])?;
-        let statement = sql::Statement::Query(ast);
-        let planned = SqlToRel::new(&context)
-            .sql_statement_to_plan(statement)
+        functions::syntax::rewrite(&mut *ast)?;
+        let plan = SqlToRel::new(&context)
+            .sql_statement_to_plan(sql::Statement::Query(ast))
             .and_then(not_in::rewrite)
             .and_then(lookup::mark)
-            .and_then(|plan| coercion::typed_plan(plan, &self.time_zone()));
-        let declared = self.catalog.take_errors();
-        match planned {
-            Ok(plan) => Ok(plan),
-            Err(_) if !declared.is_empty() => Err(declared),
-            Err(error) => Err(vec![errors::diagnostic(&error, self.script, query.span)]),
+            .and_then(|plan| coercion::typed_plan(plan, &self.time_zone()))?;
+        Ok(plan)
+    }
+
+    /// The diagnostic of `error`, at what in `query` makes it.
+    fn placed(&self, error: &DataFusionError, query: &Query, step: Step) -> Diagnostic {
+        let diagnostic = errors::diagnostic(error, self.script);
+        if diagnostic.span.is_some() {
+            return diagnostic;
         }
+        let fault_of = |ast: Box<sql::Query>| {
+            let mut planned = self.logical(ast);
+            self.catalog.take_errors();
+            if step == Step::Optimizing {
+                planned = planned.and_then(|plan| Ok(self.state.optimize(&plan)?));
+            }
+            Some(planned.err()?.message())
+        };
+        let fault = plain_message(error.find_root());
+        let place = blame::place(&query.ast, &fault, fault_of);
+        diagnostic.or_at(place.and_then(|s| self.script.span(s)).unwrap_or(query.span))
     }
 
     fn insert(&mut self, insert: &Insert) -> Result<(), Vec<Diagnostic>> {
@@ -372,13 +410,13 @@ impl<'a> Planner<'a> {
         let time_zone = self.time_zone();
         let query = self.query(&insert.query)?;
         merging::check(&query).map_err(|error| vec![self.split_error(&error, insert)])?;
-        let fitted = insert::fit(insert, query, &table, &time_zone, self.batch())
+        let fitted = insert::fit(insert, query, &table, &time_zone, self.batch(), self.script)
             .map_err(|e| vec![e])?;
         let sink = self.sink(&table, &time_zone)?;
         let optimized = self
             .state
             .optimize(&fitted.plan)
-            .map_err(|e| vec![errors::diagnostic(&e, self.script, insert.query.span)])?;
+            .map_err(|e| vec![self.placed(&e, &insert.query, Step::Optimizing)])?;
         let connector = connector_of(&table);
         let bounded = split::is_bounded(&optimized)
             .map_err(|error| vec![self.split_error(&error, insert)])?;
@@ -454,13 +492,41 @@ impl<'a> Planner<'a> {
 
     fn split_error(&self, error: &SplitError, insert: &Insert) -> Diagnostic {
         match error {
-            SplitError::DataFusion(e) => errors::diagnostic(e, self.script, insert.query.span),
+            SplitError::DataFusion(e) => {
+                let value = |expr: &sql::Expr| match expr {
+                    sql::Expr::Subquery(_) => ControlFlow::Break(expr.span()),
+                    _ => ControlFlow::Continue(()),
+                };
+                let value = sql::visit_expressions(&insert.query.ast, value).break_value();
+                let place = value.and_then(|span| self.script.span(span));
+                let place = place.unwrap_or(insert.query.span);
+                errors::diagnostic(e, self.script).or_at(place)
+            }
             SplitError::Refused { operator, message, hint } => {
-                let span = place_of(*operator, &insert.query)
-                    .and_then(|s| self.script.span(s))
-                    .unwrap_or(insert.query.span);
-                let diagnostic = Diagnostic::error(message.clone()).at(span);
-                if hint.is_empty() { diagnostic } else { diagnostic.hint(hint.clone()) }
+                let here = place_of(*operator, &insert.query);
+                let place = here.or_else(|| {
+                    let views = self.script.statements.iter().filter_map(|s| match &s.kind {
+                        StatementKind::CreateView(view) => Some(view),
+                        _ => None,
+                    });
+                    let mut read = views.filter(|view| reads(&insert.query, &view.name.value));
+                    read.find_map(|view| place_of(*operator, &view.query))
+                });
+                let (what, span) = place.unzip();
+                let hint = match what {
+                    Some("UNION") => "write UNION ALL",
+                    Some("INTERSECT" | "EXCEPT") => {
+                        "select the rows of a window WHERE … IN or NOT IN those of an equal one"
+                    }
+                    _ => hint,
+                };
+                let span = span.and_then(|s| self.script.span(s)).unwrap_or(insert.query.span);
+                let message = match what {
+                    Some(what) => message.replacen(GROUP_BY, what, 1),
+                    None => message.clone(),
+                };
+                let diagnostic = Diagnostic::error(message).at(span);
+                if hint.is_empty() { diagnostic } else { diagnostic.hint(hint) }
             }
         }
     }
@@ -481,6 +547,36 @@ impl<'a> Planner<'a> {
         Ok(Planned { job, explained: self.explained, settings, warnings })
     }
 
+    /// A sink that asks for the watermark needs tables that have one.
+    fn check_watermarks(&self, job: &Job) -> Result<(), Vec<Diagnostic>> {
+        for branch in &job.branches {
+            if let (Input::Scan(scan), Target::Output(output)) = (branch.input, branch.target)
+                && let (scan, output) = (&job.scans[scan], &job.outputs[output])
+                && output.sink.needs_watermark()
+                && scan.watermark.is_none()
+            {
+                let message = format!(
+                    "the partitions of `{}` are committed by their time, but `{}`, whose rows it \
+                     gets, has no watermark",
+                    output.table, scan.table
+                );
+                let hint = format!("declare WATERMARK FOR a column of `{}`", scan.table);
+                let diagnostic = Diagnostic::error(message).hint(hint);
+                let declared = self.script.statements.iter().find_map(|s| match &s.kind {
+                    StatementKind::CreateTable(table) if table.name.value == scan.table => {
+                        Some(table.name.span)
+                    }
+                    _ => None,
+                });
+                return Err(vec![match declared {
+                    Some(place) => diagnostic.at(place),
+                    None => diagnostic,
+                }]);
+            }
+        }
+        Ok(())
+    }
+
     /// The job of what has been planned.
     fn finished(&self, job: JobBuilder) -> Result<Job, Vec<Diagnostic>> {
         let time_zone = self.time_zone();
@@ -495,49 +591,34 @@ impl<'a> Planner<'a> {
         };
         let null_handling = self.settings.get(NULL_EVENT_TIME).and_then(|v| null_event_time(v));
         let null_handling = null_handling.unwrap_or_default();
-        let end = Span::new(0, 0);
         let mut job = job
             .finish(name, time_zone, null_handling, batch, &self.state, table)
-            .map_err(|e| vec![errors::diagnostic(&e, self.script, end)])?;
+            .map_err(|e| vec![errors::diagnostic(&e, self.script)])?;
         let idle_timeout = self.settings.get(IDLE_TIMEOUT).and_then(|v| parse_duration(v));
         for scan in &mut job.scans {
             // Zero turns it off, in either place.
             scan.idle_timeout = scan.idle_timeout.or(idle_timeout).filter(|t| !t.is_zero());
         }
         if !batch {
-            check_watermarks(&job)?;
+            self.check_watermarks(&job)?;
         }
         let path = |key: &str| self.settings.get(key).filter(|_| !job.outputs.is_empty());
         let (dead_letters, late_rows) =
             (path(side_tables::DEAD_LETTERS), path(side_tables::LATE_ROWS));
+        let placed = |key: &str, errors: Vec<Diagnostic>| match self.set_at.get(key) {
+            Some(place) => errors.into_iter().map(|error| error.or_at(*place)).collect(),
+            None => errors,
+        };
         if let Some(path) = dead_letters {
-            side_tables::add_dead_letters(&mut job, path, self.connectors.as_ref())?;
+            side_tables::add_dead_letters(&mut job, path, self.connectors.as_ref())
+                .map_err(|errors| placed(side_tables::DEAD_LETTERS, errors))?;
         }
         if let Some(path) = late_rows {
-            side_tables::add_late_rows(&mut job, path, self.connectors.as_ref())?;
+            side_tables::add_late_rows(&mut job, path, self.connectors.as_ref())
+                .map_err(|errors| placed(side_tables::LATE_ROWS, errors))?;
         }
         Ok(job)
     }
-}
-
-/// A sink that asks for the watermark needs tables that have one.
-fn check_watermarks(job: &Job) -> Result<(), Vec<Diagnostic>> {
-    for branch in &job.branches {
-        if let (Input::Scan(scan), Target::Output(output)) = (branch.input, branch.target)
-            && let (scan, output) = (&job.scans[scan], &job.outputs[output])
-            && output.sink.needs_watermark()
-            && scan.watermark.is_none()
-        {
-            let message = format!(
-                "the partitions of `{}` are committed by their time, but `{}`, whose rows it \
-                 gets, has no watermark",
-                output.table, scan.table
-            );
-            let hint = format!("declare WATERMARK FOR a column of `{}`", scan.table);
-            return Err(vec![Diagnostic::error(message).hint(hint)]);
-        }
-    }
-    Ok(())
 }
 
 fn connector_of(table: &Table) -> String {
@@ -563,28 +644,119 @@ fn plan_expr(
         type_planner: Arc::new(FlinkTypes { time_zone: time_zone.to_owned() }),
         declared,
     };
-    let mut ast = expr.ast.clone();
-    let place = |misuse: errors::Misuse| misuse.diagnostic(script, expr.span);
-    declared.expand(&mut ast).map_err(|misuse| {
-        let undeclared = || Diagnostic::error("a function here is not declared").at(expr.span);
-        misuse.map_or_else(undeclared, place)
-    })?;
-    functions::syntax::rewrite(&mut ast).map_err(place)?;
-    SqlToRel::new(&context)
-        .sql_to_expr(ast, schema, &mut PlannerContext::new())
-        .and_then(|expr| coercion::typed_expr(expr, schema, time_zone))
-        .map_err(|e| errors::diagnostic(&e, script, expr.span))
+    let planned = |mut ast: sql::Expr| -> Result<Expr, Fault> {
+        declared.expand(&mut ast)?;
+        functions::syntax::rewrite(&mut ast)?;
+        let expr =
+            SqlToRel::new(&context).sql_to_expr(ast, schema, &mut PlannerContext::new())?;
+        let is_of_rows = |e: &Expr| {
+            use Expr::{AggregateFunction, Exists, InSubquery, ScalarSubquery, WindowFunction};
+            let of_rows = matches!(
+                e,
+                AggregateFunction(_)
+                    | WindowFunction(_)
+                    | Exists(_)
+                    | InSubquery(_)
+                    | ScalarSubquery(_)
+            );
+            Ok(of_rows)
+        };
+        if expr.exists(is_of_rows)? {
+            let message =
+                "an aggregate function or a subquery cannot stand in a table's declaration";
+            return Err(Fault::Plan(DataFusionError::Plan(message.to_owned())));
+        }
+        let expr = coercion::typed_expr(expr, schema, time_zone)?;
+        expr.get_type(schema)?;
+        Ok(expr)
+    };
+    let expr_or_fault = planned(expr.ast.clone());
+    expr_or_fault.map_err(|fault| match fault {
+        Fault::Declaration => {
+            Diagnostic::error("a function here is not declared").at(expr.span)
+        }
+        Fault::Misuse(misuse) => misuse.diagnostic(script, expr.span),
+        Fault::Plan(error) => {
+            let fault = plain_message(error.find_root());
+            let place = || {
+                let fault_of = |ast| Some(planned(ast).err()?.message());
+                blame::place(&expr.ast, &fault, fault_of).and_then(|s| script.span(s))
+            };
+            let diagnostic = errors::diagnostic(&error, script);
+            let place = diagnostic.span.or_else(place).unwrap_or(expr.span);
+            diagnostic.at(place)
+        }
+    })
 }
 
+/// What a query has failed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Planning,
+    Optimizing,
+}
+
+/// Why something cannot be planned.
+#[derive(Debug)]
+enum Fault {
+    Misuse(errors::Misuse),
+    Plan(DataFusionError),
+    /// A declaration that it needs is at fault, which has been told.
+    Declaration,
+}
+
+impl Fault {
+    fn message(&self) -> String {
+        match self {
+            Fault::Plan(error) => plain_message(error.find_root()),
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+impl From<errors::Misuse> for Fault {
+    fn from(misuse: errors::Misuse) -> Self {
+        Fault::Misuse(misuse)
+    }
+}
+
+impl From<Option<errors::Misuse>> for Fault {
+    fn from(misuse: Option<errors::Misuse>) -> Self {
+        misuse.map_or(Fault::Declaration, Fault::Misuse)
+    }
+}
+
+impl From<DataFusionError> for Fault {
+    fn from(error: DataFusionError) -> Self {
+        Fault::Plan(error)
+    }
+}
+
+/// What a refusal calls an operator that the author may have written otherwise.
+const GROUP_BY: &str = "a GROUP BY";
+
+/// What the author calls an operator, and where it stands.
+type Place = (&'static str, tokenizer::Span);
+
 /// Where in a query the refused operator stands: the outermost one.
-fn place_of(operator: Operator, query: &Query) -> Option<tokenizer::Span> {
+fn place_of(operator: Operator, query: &Query) -> Option<Place> {
     place_in(operator, &query.ast)
 }
 
-fn place_in(operator: Operator, query: &sql::Query) -> Option<tokenizer::Span> {
+/// Whether `query` names the table or view `name` anywhere.
+fn reads(query: &Query, name: &str) -> bool {
+    let named = |table: &sql::ObjectName| match table.0.last().and_then(|part| part.as_ident())
+    {
+        Some(table) if table.value == name => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    sql::visit_relations(&query.ast, named).is_break()
+}
+
+fn place_in(operator: Operator, query: &sql::Query) -> Option<Place> {
     let here = match operator {
-        Operator::OrderBy => query.order_by.as_ref().map(|o| o.span()),
-        Operator::Limit => query.limit_clause.as_ref().map(|l| l.span()),
+        Operator::OrderBy => query.order_by.as_ref().map(|o| ("ORDER BY", o.span())),
+        Operator::Limit => query.limit_clause.as_ref().map(|l| ("LIMIT", l.span())),
         _ => None,
     };
     here.or_else(|| place_in_body(operator, &query.body)).or_else(|| {
@@ -593,26 +765,34 @@ fn place_in(operator: Operator, query: &sql::Query) -> Option<tokenizer::Span> {
     })
 }
 
-fn place_in_body(operator: Operator, body: &sql::SetExpr) -> Option<tokenizer::Span> {
+fn place_in_body(operator: Operator, body: &sql::SetExpr) -> Option<Place> {
     let select = match body {
         sql::SetExpr::Select(select) => select,
         sql::SetExpr::Query(query) => return place_in(operator, query),
-        sql::SetExpr::SetOperation { left, right, .. } => {
-            return place_in_body(operator, left).or_else(|| place_in_body(operator, right));
+        sql::SetExpr::SetOperation { left, right, op, set_quantifier } => {
+            let inner =
+                place_in_body(operator, left).or_else(|| place_in_body(operator, right));
+            let name = match op {
+                sql::SetOperator::Union => "UNION",
+                sql::SetOperator::Intersect => "INTERSECT",
+                sql::SetOperator::Except | sql::SetOperator::Minus => "EXCEPT",
+            };
+            let keeps_all =
+                name == "UNION" && matches!(set_quantifier, sql::SetQuantifier::All);
+            let is_this = operator == Operator::GroupBy && !keeps_all;
+            return inner.or_else(|| is_this.then(|| (name, right.span())));
         }
         _ => return None,
     };
     let here = match operator {
-        Operator::GroupBy => match &select.group_by {
-            sql::GroupByExpr::Expressions(exprs, _) => {
-                exprs.iter().map(|e| e.span()).reduce(|a, b| a.union(&b))
-            }
-            sql::GroupByExpr::All(_) => None,
-        },
-        Operator::Join => select
-            .from
-            .iter()
-            .find_map(|from| from.joins.first().map(|join| join.relation.span())),
+        Operator::GroupBy => grouping_of(select),
+        Operator::Join => {
+            let mut joined = select.from.iter().filter_map(|from| from.joins.first());
+            let joined = joined.next().map(|join| join.relation.span());
+            let listed = || select.from.get(1).map(|from| from.relation.span());
+            joined.or_else(listed).or_else(|| subquery_of(select)).map(|span| ("a join", span))
+        }
+        Operator::Over => over_of(select).map(|span| ("OVER", span)),
         _ => None,
     };
     let derived = select.from.iter().flat_map(|from| {
@@ -624,4 +804,47 @@ fn place_in_body(operator: Operator, body: &sql::SetExpr) -> Option<tokenizer::S
             _ => None,
         })
     })
+}
+
+/// What makes groups of a query's rows.
+fn grouping_of(select: &sql::Select) -> Option<Place> {
+    if let sql::GroupByExpr::Expressions(keys, _) = &select.group_by
+        && let Some(keys) = keys.iter().map(|e| e.span()).reduce(|a, b| a.union(&b))
+    {
+        return Some((GROUP_BY, keys));
+    }
+    let columns = select.projection.iter().map(|item| item.span());
+    let columns = columns.reduce(|a, b| a.union(&b))?;
+    if select.distinct.is_some() {
+        return Some(("DISTINCT", columns));
+    }
+    let aggregate = |expr: &sql::Expr| match expr {
+        sql::Expr::Function(call)
+            if call.over.is_none() && functions::is_aggregate(&call.name.to_string()) =>
+        {
+            ControlFlow::Break(call.span())
+        }
+        _ => ControlFlow::Continue(()),
+    };
+    let found = sql::visit_expressions(&select.projection, aggregate);
+    found.break_value().map(|span| ("an aggregate function", span))
+}
+
+/// A subquery in WHERE, which becomes a join.
+fn subquery_of(select: &sql::Select) -> Option<tokenizer::Span> {
+    let subquery = |expr: &sql::Expr| match expr {
+        sql::Expr::InSubquery { .. } | sql::Expr::Exists { .. } | sql::Expr::Subquery(_) => {
+            ControlFlow::Break(expr.span())
+        }
+        _ => ControlFlow::Continue(()),
+    };
+    sql::visit_expressions(&select.selection, subquery).break_value()
+}
+
+fn over_of(select: &sql::Select) -> Option<tokenizer::Span> {
+    let over = |expr: &sql::Expr| match expr {
+        sql::Expr::Function(call) if call.over.is_some() => ControlFlow::Break(call.span()),
+        _ => ControlFlow::Continue(()),
+    };
+    sql::visit_expressions(&select.projection, over).break_value()
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{
-    DataFusionError, Diagnostic, Location, Result, ScalarValue, Span, plan_err,
-};
+use datafusion::common::{DataFusionError, Diagnostic, Location, Result, ScalarValue, Span};
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
@@ -71,7 +69,17 @@ impl RelationPlanner for WindowFunctions {
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
         match window_call(&relation) {
-            None => Ok(RelationPlanning::Original(Box::new(relation))),
+            None => match &relation {
+                TableFactor::TableFunction { expr: ast::Expr::Function(f), .. } => {
+                    let name = f.name.to_string();
+                    let known = WINDOW_FUNCTIONS.iter().map(|window| window.name);
+                    let help = crate::diagnostics::closest(&name, known)
+                        .map(|near| format!("did you mean `{near}`?"));
+                    let message = format!("unknown table function `{name}`");
+                    Err(error_at(message, span_of(&f.name), help.as_deref()))
+                }
+                _ => Ok(RelationPlanning::Original(Box::new(relation))),
+            },
             Some(call) => {
                 let plan = plan_call(&call, context)?;
                 let planned = PlannedRelation::new(plan, call.alias);
@@ -99,12 +107,16 @@ fn window_call(relation: &TableFactor) -> Option<Call> {
     Some(Call { function, span: span_of(name), args, alias: alias.clone() })
 }
 
-fn span_of(node: &impl Spanned) -> Span {
+pub(super) fn span_of(node: &impl Spanned) -> Span {
     let none = Location { line: 0, column: 0 };
     Span::try_from_sqlparser_span(node.span()).unwrap_or(Span::new(none, none))
 }
 
-fn error_at(message: impl Into<String>, span: Span, help: Option<&str>) -> DataFusionError {
+pub(super) fn error_at(
+    message: impl Into<String>,
+    span: Span,
+    help: Option<&str>,
+) -> DataFusionError {
     let message = message.into();
     let mut diagnostic = Diagnostic::new_error(message.clone(), Some(span));
     if let Some(help) = help {
@@ -144,6 +156,12 @@ impl<'a> Arguments<'a> {
                 }
             };
             let Some(slot) = index.and_then(|i| given.get_mut(i)) else {
+                if matches!(arg, FunctionArg::Named { name, .. } if name.value == PARTITION_BY)
+                {
+                    let message = format!("{} takes no PARTITION BY", call.function.name);
+                    let help = "leave it out: the key belongs into GROUP BY";
+                    return Err(error_at(message, span_of(value), Some(help)));
+                }
                 let message = format!("{} has no such argument: `{arg}`", call.function.name);
                 let help = format!("its arguments are {}", parameters.join(", "));
                 return Err(error_at(message, span_of(value), Some(&help)));
@@ -346,7 +364,7 @@ fn interval_ms(
     };
     match days.checked_mul(86_400_000).and_then(|ms| ms.checked_add(nanos / 1_000_000)) {
         Some(ms) => Ok(ms),
-        None => plan_err!("the interval `{arg}` is too long"),
+        None => Err(error_at(format!("the interval `{arg}` is too long"), span_of(arg), None)),
     }
 }
 

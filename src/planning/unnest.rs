@@ -36,6 +36,9 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::errors::plain_message;
+use super::functions::flink_name;
+use super::relation::{error_at, span_of};
 use crate::types::FLINK_TYPE;
 
 const INNER: &str = "__unnest";
@@ -90,9 +93,9 @@ fn folded(table: TableWithJoins) -> TableWithJoins {
 /// The array and the alias of `UNNEST(array) AS alias`.
 fn unnest_of(relation: &TableFactor) -> Option<(ast::Expr, Option<ast::TableAlias>)> {
     let (array, alias) = match relation {
-        TableFactor::Table { name, alias, args: Some(args), .. }
-            if name.to_string().eq_ignore_ascii_case("UNNEST") =>
-        {
+        TableFactor::Table {
+            name, alias, args: Some(args), with_ordinality: false, ..
+        } if name.to_string().eq_ignore_ascii_case("UNNEST") => {
             let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] = args.args.as_slice()
             else {
                 return None;
@@ -165,6 +168,7 @@ impl RelationPlanner for Unnests {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
+        refuse(&relation)?;
         let TableFactor::Table { name, args: Some(args), alias, .. } = &relation else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
@@ -198,10 +202,30 @@ impl RelationPlanner for Unnests {
             }
             None => (None, Vec::new()),
         };
-        let node = UnnestNode::try_new(input, list, outer, table, names)?;
+        let place = span_of(array);
+        let node = UnnestNode::try_new(input, list, outer, table, names)
+            .map_err(|e| error_at(plain_message(&e), place, None))?;
         let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, None))))
     }
+}
+
+/// Refuses an UNNEST that [`rewrite`] left alone.
+fn refuse(relation: &TableFactor) -> Result<()> {
+    let (place, with_ordinality) = match relation {
+        TableFactor::Table { name, args: Some(_), with_ordinality, .. }
+            if name.to_string().eq_ignore_ascii_case("UNNEST") =>
+        {
+            (span_of(relation), *with_ordinality)
+        }
+        TableFactor::UNNEST { with_ordinality, .. } => (span_of(relation), *with_ordinality),
+        _ => return Ok(()),
+    };
+    if with_ordinality {
+        return Err(error_at("WITH ORDINALITY is not supported", place, None));
+    }
+    let help = "write FROM t CROSS JOIN UNNEST(a) AS u (x), or LEFT JOIN … ON TRUE";
+    Err(error_at("UNNEST takes one array of the tables beside it", place, Some(help)))
 }
 
 /// The logical node: its input's columns and those of the element.
@@ -233,8 +257,8 @@ impl UnnestNode {
         let elements = elements(of_list.data_type())?;
         if !names.is_empty() && names.len() != elements.len() {
             return plan_err!(
-                "UNNEST gives {} column(s) here, the alias names {}",
-                elements.len(),
+                "UNNEST gives {} here, the alias names {}",
+                columns(elements.len()),
                 names.len()
             );
         }
@@ -252,6 +276,10 @@ impl UnnestNode {
     }
 }
 
+fn columns(count: usize) -> String {
+    if count == 1 { "1 column".to_owned() } else { format!("{count} columns") }
+}
+
 /// The columns that an element of `list` becomes.
 fn elements(list: &DataType) -> Result<Vec<Field>> {
     let of_row = |field: &Field| match field.data_type() {
@@ -261,7 +289,7 @@ fn elements(list: &DataType) -> Result<Vec<Field>> {
     match list {
         DataType::List(field) => Ok(of_row(field)),
         DataType::Map(entries, _) => Ok(of_row(entries)),
-        other => plan_err!("UNNEST takes an ARRAY or a MAP, not {other}"),
+        other => plan_err!("UNNEST takes an ARRAY or a MAP, not {}", flink_name(other)),
     }
 }
 

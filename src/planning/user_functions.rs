@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -24,6 +24,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::errors::Misuse;
+use super::functions::flink_name;
+use super::insert::casts_implicitly;
 use crate::diagnostics::{Diagnostic, Spanned};
 use crate::sql::{SqlFunction, parse_sql_function};
 use crate::types::SqlType;
@@ -244,6 +246,7 @@ impl VisitorMut for Parameters {
 struct Native {
     name: String,
     function: Arc<dyn UserFunction>,
+    parameters: Vec<DataType>,
     returns: DataType,
     signature: Signature,
 }
@@ -252,8 +255,8 @@ impl Native {
     fn new(name: &str, function: Arc<dyn UserFunction>, time_zone: &str) -> Self {
         let types = function.parameters().iter().map(|ty| ty.to_arrow(time_zone)).collect();
         let returns = function.returns().to_arrow(time_zone);
-        let signature = Signature::exact(types, Volatility::Immutable);
-        Self { name: name.to_lowercase(), function, returns, signature }
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Self { name: name.to_lowercase(), function, parameters: types, returns, signature }
     }
 }
 
@@ -279,6 +282,22 @@ impl ScalarUDFImpl for Native {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    /// What Flink casts by itself.
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        let name = self.name.to_uppercase();
+        if given.len() != self.parameters.len() {
+            let (wanted, given) = (self.parameters.len(), given.len());
+            return plan_err!("{name} takes {wanted} arguments, not {given}");
+        }
+        for (at, (from, to)) in given.iter().zip(&self.parameters).enumerate() {
+            if !casts_implicitly(from, to) {
+                let (from, to) = (flink_name(from), flink_name(to));
+                return plan_err!("argument {} of {name} is {from}, it takes {to}", at + 1);
+            }
+        }
+        Ok(self.parameters.clone())
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {

@@ -163,7 +163,11 @@ pub fn bind(
         "filesystem" => filesystem::bind(table, options),
         "print" => print::bind(options),
         other => {
-            let diagnostic = Diagnostic::error(format!("unknown connector `{other}`"))
+            let message = match other {
+                "datagen" | "kafka" => format!("connector `{other}` cannot be written to"),
+                _ => format!("unknown connector `{other}`"),
+            };
+            let diagnostic = Diagnostic::error(message)
                 .at(connector.span)
                 .label(format!("can be written to: {}", CONNECTORS.join(", ")))
                 .did_you_mean(other, CONNECTORS.iter().copied());

@@ -253,7 +253,11 @@ pub fn bind(
         "datagen" => datagen::bind(table, options),
         "kafka" => kafka::bind(table, options),
         other => {
-            let diagnostic = Diagnostic::error(format!("unknown connector `{other}`"))
+            let message = match other {
+                "blackhole" | "print" => format!("connector `{other}` cannot be read from"),
+                _ => format!("unknown connector `{other}`"),
+            };
+            let diagnostic = Diagnostic::error(message)
                 .at(connector.span)
                 .label(format!("can be read from: {}", CONNECTORS.join(", ")))
                 .did_you_mean(other, CONNECTORS.iter().copied());

@@ -186,12 +186,16 @@ impl<'a> Cursor<'a> {
     }
 
     pub fn is_string(&self) -> bool {
-        self.peek().is_some_and(|t| matches!(t.token(), Token::SingleQuotedString(_)))
+        self.peek().is_some_and(|t| {
+            matches!(t.token(), Token::SingleQuotedString(_) | Token::UnicodeStringLiteral(_))
+        })
     }
 
     pub fn string(&mut self, what: &str) -> Result<Spanned<String>, Diagnostic> {
         let Some(tok) = self.peek() else { return Err(self.unexpected(what)) };
-        let Token::SingleQuotedString(value) = tok.token() else {
+        let (Token::SingleQuotedString(value) | Token::UnicodeStringLiteral(value)) =
+            tok.token()
+        else {
             return Err(self.unexpected(what));
         };
         self.at += 1;

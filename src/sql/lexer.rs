@@ -83,10 +83,14 @@ pub(super) fn lex(text: &str, env: Env<'_>) -> Lexed {
     }
     let is_complete = outcome.is_ok();
     if let Err(error) = outcome {
+        let read = toks.last().map_or(0, |t: &Tok| t.span.end);
         let last = toks.iter().rposition(|t: &Tok| *t.token() == Token::SemiColon);
         toks.truncate(last.map_or(0, |n| n + 1));
-        // The place is where a literal begins, or where a comment does not end.
         let at = offsets.of(error.location).min(text.len());
+        let at = match error.message.contains("comment") {
+            true => opening_of(text, read).unwrap_or(at),
+            false => at,
+        };
         let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
         let message = match error.message.as_str() {
             m if m.contains("comment") => "the comment has no end".to_owned(),
@@ -99,6 +103,22 @@ pub(super) fn lex(text: &str, env: Env<'_>) -> Lexed {
         diagnostics.push(Diagnostic::error(message).at(Span::new(at, end)));
     }
     Lexed { toks, diagnostics, is_complete }
+}
+
+/// Where the comment that nothing ends begins: behind the last token, after
+/// comments that end.
+fn opening_of(text: &str, mut from: usize) -> Option<usize> {
+    loop {
+        let opening = from + text[from..].find("/*")?;
+        if let Some(line) = text[from..opening].find("--") {
+            from += line + text[from + line..].find('\n')?;
+            continue;
+        }
+        match text[opening + 2..].find("*/") {
+            Some(end) => from = opening + 2 + end + 2,
+            None => return Some(opening),
+        }
+    }
 }
 
 /// A message as it goes on behind `error: `; a keyword stays in capitals.

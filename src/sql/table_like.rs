@@ -166,9 +166,11 @@ pub(super) fn merge(
 }
 
 fn twice(what: &str, own: &Spanned<String>, way_out: &str) -> Diagnostic {
-    Diagnostic::error(format!("the table it is LIKE has {what} too"))
-        .at(own.span)
-        .hint(format!("write LIKE … ({way_out})"))
+    has_too(what, own).hint(format!("write LIKE … ({way_out})"))
+}
+
+fn has_too(what: &str, own: &Spanned<String>) -> Diagnostic {
+    Diagnostic::error(format!("the table it is LIKE has {what} too")).at(own.span)
 }
 
 fn columns(
@@ -188,7 +190,12 @@ fn columns(
         if let Some(at) = same {
             let replacement = own.remove(at);
             if strategy == Strategy::Including {
-                errors.push(twice("this column", &replacement.name, "EXCLUDING …"));
+                let (own, what) = (&replacement.name, "this column");
+                errors.push(match &column.kind {
+                    ColumnKind::Physical(_) => has_too(what, own).hint("leave it out here"),
+                    ColumnKind::Metadata { .. } => twice(what, own, "OVERWRITING METADATA"),
+                    ColumnKind::Computed(_) => twice(what, own, "OVERWRITING GENERATED"),
+                });
             }
             merged = replacement;
         }

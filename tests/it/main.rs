@@ -6,6 +6,7 @@
 mod cases;
 mod chaos;
 mod commands;
+mod diagnostics;
 mod failpoints;
 mod golden;
 mod kafka;

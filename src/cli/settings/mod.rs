@@ -17,7 +17,7 @@ use clap::Args;
 
 use super::CliError;
 use super::logging;
-use crate::diagnostics::{Diagnostic, SourceFile, Span};
+use crate::diagnostics::{Diagnostic, SourceFile, Spanned};
 use crate::options::{parse_bytes, parse_duration};
 use crate::planning;
 use crate::sources::OnDataLoss;
@@ -271,10 +271,10 @@ fn without_place(diagnostic: &Diagnostic) -> String {
 /// Checks what the script itself SET: a bad value is an error, an unknown key
 /// of ours a warning, because Flink would run the script.
 pub fn check_script(
-    sets: impl Iterator<Item = (String, String, Span)>,
+    sets: impl Iterator<Item = (Spanned<String>, Spanned<String>)>,
 ) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
-    for (key, value, span) in sets {
+    for (Spanned { value: key, span: key_span }, Spanned { value, span }) in sets {
         match known(&key) {
             Some(known) if !(known.fits)(&value) => {
                 let message = format!("`{key}` cannot be `{value}`");
@@ -284,12 +284,19 @@ pub fn check_script(
             None if key.starts_with("turnstile.") => {
                 let message = format!("`{key}` is not known and has no effect");
                 let names = KEYS.iter().map(|key| key.name);
-                warnings.push(Diagnostic::warning(message).at(span).did_you_mean(&key, names));
+                warnings
+                    .push(Diagnostic::warning(message).at(key_span).did_you_mean(&key, names));
             }
             _ => {}
         }
     }
     (errors, warnings)
+}
+
+/// Whether `key` may have `value`; keys of Flink's that mean nothing here may
+/// have any.
+pub fn fits(key: &str, value: &str) -> bool {
+    known(key).is_none_or(|known| (known.fits)(value))
 }
 
 /// The settings that a run goes by.

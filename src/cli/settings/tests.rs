@@ -1,6 +1,7 @@
 use std::io::Write as _;
 
 use super::*;
+use crate::diagnostics::Span;
 
 fn load(
     config: &str,
@@ -97,7 +98,8 @@ fn a_file_that_is_no_toml_or_of_other_types_is_refused() {
 
 #[test]
 fn a_script_may_set_what_only_flink_knows() {
-    let set = |key: &str, value: &str| (key.to_owned(), value.to_owned(), Span::default());
+    let placed = |text: &str| Spanned::new(text.to_owned(), Span::default());
+    let set = |key: &str, value: &str| (placed(key), placed(value));
     let (errors, warnings) = check_script(
         [set("parallelism.default", "4"), set("turnstile.wrokers", "4"), set(WORKERS, "many")]
             .into_iter(),

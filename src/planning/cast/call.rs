@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{DFSchema, DataFusionError, Result, internal_err, plan_err};
+use datafusion::common::{DFSchema, DataFusionError, Result, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
@@ -84,7 +84,7 @@ impl ScalarUDFImpl for Call {
         let ty = args.scalar_arguments.get(1).copied().flatten();
         match ty.and_then(|ty| ty.try_as_str().flatten()) {
             Some(ty) => Ok(Arc::new(self.target(ty)?.with_name(self.name()))),
-            None => plan_err!("write CAST(value AS TYPE)"),
+            None => internal_err!("a cast names its type"),
         }
     }
 

@@ -5,11 +5,14 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::{Case, Expr, ExprSchemable};
 
-use super::as_type;
 use super::common::common_type;
+use super::{as_type, condition};
 use crate::planning::functions::flink_name;
 
 pub(super) fn typed(mut case: Case, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if case.expr.is_none() {
+        case.when_then_expr.iter().try_for_each(|(when, _)| condition(when, schema))?;
+    }
     let branches = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
     let types = branches.map(|e| e.get_type(schema)).collect::<Result<Vec<_>>>()?;
     let Some(common) = common_type(&types) else {

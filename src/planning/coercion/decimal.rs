@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
 use arrow::datatypes::{DataType, Decimal128Type, i256};
-use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -81,7 +81,7 @@ pub(crate) fn function(operation: Operation) -> Arc<ScalarUDF> {
 fn decimal(ty: &DataType) -> Result<(u8, i8)> {
     match ty {
         DataType::Decimal128(precision, scale) => Ok((*precision, *scale)),
-        other => plan_err!("{other} is no DECIMAL"),
+        other => internal_err!("{other} is no DECIMAL"),
     }
 }
 

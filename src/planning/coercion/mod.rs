@@ -17,7 +17,7 @@ mod similar;
 
 use std::sync::Arc;
 
-use arrow::datatypes::Field;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -28,6 +28,7 @@ use datafusion::logical_expr::{
 };
 
 use super::cast;
+use super::functions::flink_name;
 
 /// The plan with Flink's types.
 ///
@@ -99,11 +100,22 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
         Expr::BinaryExpr(binary) if arithmetic::is_arithmetic(binary.op) => {
             arithmetic::typed(binary, schema)
         }
-        Expr::BinaryExpr(binary) => comparison::typed(binary, schema, time_zone),
+        Expr::BinaryExpr(binary) => {
+            let typed = comparison::typed(binary, schema, time_zone)?;
+            // Sides that cannot be compared are told while their place is known.
+            typed.data.get_type(schema)?;
+            Ok(typed)
+        }
         Expr::Between(between) => comparison::between(between, schema, time_zone),
         Expr::InList(list) => comparison::in_list(list, schema, time_zone),
         Expr::Like(given) if !given.case_insensitive => like::typed(given),
         Expr::SimilarTo(given) => similar::typed(given, schema),
+        Expr::AggregateFunction(call) => {
+            if let Some(filter) = &call.params.filter {
+                condition(filter, schema)?;
+            }
+            Ok(Transformed::no(Expr::AggregateFunction(call)))
+        }
         Expr::Case(case) => case::typed(case, schema),
         Expr::Cast(given) => {
             cast::rewrite(*given.expr, &given.field, cast::Failure::Fails, schema, time_zone)
@@ -129,6 +141,16 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
             }
         }
         other => Ok(Transformed::no(other)),
+    }
+}
+
+/// Refuses a condition that is neither true nor false.
+fn condition(expr: &Expr, schema: &DFSchema) -> Result<()> {
+    match expr.get_type(schema)? {
+        DataType::Boolean | DataType::Null => Ok(()),
+        other => {
+            plan_err!("a condition must be BOOLEAN, this is {}", flink_name(&other))
+        }
     }
 }
 

@@ -138,14 +138,14 @@ impl ScalarUDFImpl for FieldOf {
         let name = args.scalar_arguments.get(1).copied().flatten();
         let name = name.and_then(|n| n.try_as_str().flatten()).unwrap_or_default();
         let DataType::Struct(fields) = args.arg_fields[0].data_type() else {
-            return plan_err!("only a ROW has fields");
+            return internal_err!("only a ROW has fields");
         };
         match fields.iter().find(|f| f.name() == name) {
             Some(field) => {
                 let nullable = Field::clone(field).with_nullable(true);
                 Ok(Arc::new(nullable))
             }
-            None => plan_err!("unknown field `{name}`"),
+            None => internal_err!("a field that was not looked for: {name}"),
         }
     }
 
@@ -180,6 +180,12 @@ fn cardinality() -> Arc<ScalarUDF> {
     Function::new("cardinality", &[Any], DataType::Int32, |args| {
         let lengths = lengths(args)?;
         Ok(args.collect::<Int32Type>(|row| lengths[row]))
+    })
+    .coercing(|types| match &types[0] {
+        DataType::List(_) | DataType::Map(..) => Ok(types.to_vec()),
+        other => {
+            plan_err!("CARDINALITY takes an ARRAY or a MAP, not {}", super::flink_name(other))
+        }
     })
     .udf()
 }

@@ -213,7 +213,16 @@ impl Function {
             let name = parameter.name();
             if optional { format!("[{name}{dots}]") } else { name.to_owned() }
         });
-        let names = names.collect::<Vec<_>>().join(", ");
+        let mut names: Vec<_> = names.collect();
+        match (self.name, names.as_mut_slice()) {
+            // As it is written.
+            ("extract", [_, from]) => return format!("EXTRACT(unit FROM {from})"),
+            ("floor_to", [value, _]) => return format!("FLOOR({value} TO unit)"),
+            ("ceil_to", [value, _]) => return format!("CEIL({value} TO unit)"),
+            ("timestampadd" | "timestampdiff", [unit, ..]) => "unit".clone_into(unit),
+            _ => {}
+        }
+        let names = names.join(", ");
         format!("{}({names})", self.name.to_uppercase())
     }
 }

@@ -71,6 +71,21 @@ pub fn expr_planners(_: &Session) -> Vec<Arc<dyn ExprPlanner>> {
     all
 }
 
+/// Whether `name` is an aggregate function, however it is written.
+pub(crate) fn is_aggregate(name: &str) -> bool {
+    let name = name.to_lowercase();
+    aggregate_functions().iter().any(|function| function.name() == name)
+}
+
+/// Whether `name` is a function of one row's values.
+fn is_scalar(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let session = Session { time_zone: "UTC".to_owned() };
+    scalar_functions(&session)
+        .iter()
+        .any(|function| function.name() == name || function.aliases().contains(&name))
+}
+
 /// What Flink calls an Arrow type.
 pub(crate) fn flink_name(ty: &DataType) -> String {
     match ty {

@@ -2,7 +2,7 @@
 //! EXTRACT, POSITION, SUBSTRING, OVERLAY, `a[1]`, `m['k']`, `row.field`.
 
 use arrow::datatypes::{DataType, Field};
-use datafusion::common::{Column, DFSchema, Result, TableReference, plan_err};
+use datafusion::common::{Column, DFSchema, Result, TableReference, internal_err, plan_err};
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawFieldAccessExpr, RawWindowExpr,
 };
@@ -39,6 +39,7 @@ impl ExprPlanner for FlinkSyntax {
         call: RawAggregateExpr,
     ) -> Result<PlannerResult<RawAggregateExpr>> {
         aggregates::check_constants(call.func.name(), &call.args)?;
+        aggregates::check_clauses(call.func.name(), call.distinct, !call.order_by.is_empty())?;
         Ok(PlannerResult::Original(call))
     }
 
@@ -63,7 +64,7 @@ impl ExprPlanner for FlinkSyntax {
             }
             GetFieldAccess::ListIndex { key } => collections::item().call(vec![expr, *key]),
             GetFieldAccess::ListRange { .. } => {
-                return plan_err!("ranges of an ARRAY are not supported: write ARRAY_SLICE");
+                return internal_err!("`:` in brackets is refused as it is read");
             }
         }))
     }

@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{
     Select, SelectItem, Value, VisitMut, VisitorMut,
 };
 
+use super::time::parse;
 use crate::planning::cast::{self, Failure};
 use crate::planning::errors::Misuse;
 
@@ -117,6 +118,7 @@ fn step(expr: &mut Expr) -> Result<(), String> {
             *expr = call(cast::call::name(failure), vec![value, text(&ty)]);
         }
         Expr::Interval(interval) => plain_interval(interval)?,
+        Expr::TypedString(typed) => refuse_literal(typed)?,
         Expr::Function(function) => {
             if let Some(name) = function.name.0.first().and_then(|part| part.as_ident())
                 && name.value.eq_ignore_ascii_case("GROUPING_ID")
@@ -124,11 +126,55 @@ fn step(expr: &mut Expr) -> Result<(), String> {
                 let name = Ident { value: "GROUPING".to_owned(), ..name.clone() };
                 function.name = ObjectName::from(vec![name]);
             }
+            refuse_call(function)?;
             if let Some(call) = json_call(function) {
                 *expr = call;
             }
         }
         _ => {}
+    }
+    Ok(())
+}
+
+/// Refuses a DATE, TIME or TIMESTAMP that there is not.
+fn refuse_literal(typed: &sql::TypedString) -> Result<(), String> {
+    let Some(text) = typed.value.clone().into_string() else { return Ok(()) };
+    let text = text.trim();
+    let (ty, is_one, example) = match typed.data_type {
+        DataType::Date => ("DATE", parse::date(text).is_some(), "2024-01-31"),
+        DataType::Time(..) => {
+            let time = chrono::NaiveTime::parse_from_str(text, "%H:%M:%S%.f");
+            ("TIME", time.is_ok(), "13:45:00")
+        }
+        DataType::Timestamp(..) => {
+            let is_one = parse::timestamp(text).is_some() || parse::date(text).is_some();
+            ("TIMESTAMP", is_one, "2024-01-31 13:45:00")
+        }
+        _ => return Ok(()),
+    };
+    if is_one {
+        Ok(())
+    } else {
+        Err(format!("there is no {ty} '{text}'; write {ty} '{example}'"))
+    }
+}
+
+/// What would be taken for something else.
+fn refuse_call(function: &sql::Function) -> Result<(), String> {
+    let name = function.name.to_string();
+    let has_arguments = match &function.args {
+        FunctionArguments::List(list) => !list.args.is_empty(),
+        FunctionArguments::Subquery(_) => true,
+        FunctionArguments::None => false,
+    };
+    if name.eq_ignore_ascii_case("COUNT") && !has_arguments {
+        return Err("COUNT needs an argument, or a star: COUNT(*)".to_owned());
+    }
+    if function.over.is_some() && super::is_scalar(&name) {
+        return Err(format!(
+            "{} is not for OVER: it has a value for each row",
+            name.to_uppercase()
+        ));
     }
     Ok(())
 }

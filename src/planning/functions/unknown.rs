@@ -37,6 +37,13 @@ const FOREIGN: &[(&str, &str)] = &[
     ("VAR", "VARIANCE(x)"),
 ];
 
+/// Functions of Flink's that there are none of here.
+const NOT_BUILT: &[&str] =
+    &["CUME_DIST", "DENSE_RANK", "LAG", "LEAD", "NTILE", "PERCENT_RANK", "RANK"];
+
+/// The older windows, whose names are no functions by themselves.
+const WINDOWS: &[&str] = &["TUMBLE", "HOP", "SESSION"];
+
 /// Functions that syntax stands for, which scripts do not call by name.
 const SYNTAX: &[&str] = &["ceil_to", "field_of", "floor_to", "item"];
 
@@ -54,6 +61,19 @@ pub(crate) fn is_foreign(name: &str) -> bool {
 pub(crate) fn unknown(name: &str) -> Diagnostic {
     let diagnostic = Diagnostic::error(format!("unknown function `{name}`"));
     let plain = name.to_uppercase().replacen("LIST_", "ARRAY_", 1);
+    if window_functions().iter().any(|function| function.name().to_uppercase() == plain) {
+        return Diagnostic::error(format!("{plain} needs OVER (…)"))
+            .hint(format!("write {plain}() OVER (PARTITION BY … ORDER BY …)"));
+    }
+    if NOT_BUILT.contains(&plain.as_str()) {
+        return Diagnostic::error(format!("{plain} is not supported"));
+    }
+    if let Some(window) = WINDOWS.iter().find(|window| plain.starts_with(**window)) {
+        return Diagnostic::error(format!("{plain} is out of place here")).hint(format!(
+            "GROUP BY {window}(ts, …) makes windows, one kind in a query, and {window}_START, \
+             {window}_END and {window}_ROWTIME with the same arguments are about them"
+        ));
+    }
     let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == plain);
     if let Some((_, flink)) = foreign {
         return diagnostic.hint(format!("in Flink SQL it is {flink}"));

@@ -46,7 +46,7 @@ impl Splitter<'_> {
         if join.on.is_empty() || !matches!(join.join_type, Inner | Left | Right | Full) {
             return refused(
                 Operator::Join,
-                "a join within bounds on time needs an equality too, and no SEMI or ANTI",
+                "a join within bounds on time needs an equality too, and is no IN or EXISTS",
                 "write a.k = b.k AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '10' SECOND",
             );
         }

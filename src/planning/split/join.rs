@@ -88,6 +88,7 @@ fn unbounded_join<T>() -> Result<T> {
     refused(
         Operator::Join,
         "a join without a window would have to keep its rows for ever",
-        "join on window_start and window_end of two equal windows",
+        "join on window_start and window_end of two equal windows, or within bounds on time: \
+         a.k = b.k AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '10' SECOND",
     )
 }

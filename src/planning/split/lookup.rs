@@ -28,17 +28,8 @@ fn tables(plan: &LogicalPlan) -> Result<Vec<Arc<FileTable>>> {
 impl Splitter<'_> {
     /// A join whose right side is looked up in.
     pub(super) fn lookup_join(&mut self, join: &logical::Join) -> Result<Rel> {
-        let outer = match join.join_type {
-            JoinType::Inner => false,
-            JoinType::Left => true,
-            _ => {
-                return refused(
-                    Operator::Join,
-                    "a join FOR SYSTEM_TIME AS OF is JOIN or LEFT JOIN",
-                    "",
-                );
-            }
-        };
+        // Others have been refused as they were written.
+        let outer = join.join_type == JoinType::Left;
         if join.on.is_empty() {
             return refused(
                 Operator::Join,
@@ -47,7 +38,7 @@ impl Splitter<'_> {
             );
         }
         let Rel::Closed(table) = self.plan(&join.right)? else {
-            return refused(Operator::Join, "this table cannot be looked up in", "");
+            unreachable!("only what reads files alone is marked to be looked up in")
         };
         match self.settled(&join.left)? {
             Rel::Closed(left) => {

@@ -239,9 +239,8 @@ impl Splitter<'_> {
             let plan = LogicalPlan::TableScan(scan.clone());
             return Ok(Rel::Closed(Closed { plan, leaves: Vec::new(), window: None }));
         }
-        let Some(source) = scan.source.downcast_ref::<ScanSource>() else {
-            return refused(Operator::Query, "this relation cannot be read as a stream", "");
-        };
+        let source = scan.source.downcast_ref::<ScanSource>();
+        let source = source.expect("the catalog has streams and files alone");
         let width = source.schema_width();
         let columns = scan.projection.clone().unwrap_or_else(|| (0..width).collect());
         self.job.need(&source.table, &columns);

@@ -59,6 +59,7 @@ pub(super) fn bind(
 ) -> Option<PartitionCommit> {
     let kind = options.take("sink.partition-commit.policy.kind");
     let trigger = options.take("sink.partition-commit.trigger");
+    let delay_given = options.take("sink.partition-commit.delay");
     let delay = options.duration("sink.partition-commit.delay");
     let name = options.take("sink.partition-commit.success-file.name");
     let time_keys = [
@@ -69,7 +70,7 @@ pub(super) fn bind(
     ];
     let [zone, extractor, template, formatter] = time_keys.map(|key| options.take(key));
     let Some(kind) = kind else {
-        let idle = [trigger, name, zone, extractor, template, formatter];
+        let idle = [trigger, delay_given, name, zone, extractor, template, formatter];
         if let Some(value) = idle.into_iter().flatten().next() {
             let message = "this does nothing without `sink.partition-commit.policy.kind`";
             let hint =

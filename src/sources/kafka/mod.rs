@@ -75,6 +75,11 @@ pub fn bind(
     let key = key_format.and_then(|name| {
         let columns = fields.key_columns(table.columns);
         let prefix = format!("key.{}.", name.value);
+        if columns.is_empty() {
+            // That there are none has been told.
+            options.take_prefix(&prefix);
+            return None;
+        }
         bind_format(&mut options, &name, prefix, &columns, table.time_zone)
     });
     let idle_timeout = options.duration("scan.watermark.idle-timeout").filter(|t| !t.is_zero());

@@ -214,7 +214,7 @@ fn needs_group(
             .label("group-offsets is the default")
             .hint("to read all there is, set `scan.startup.mode` = `earliest-offset`");
     }
-    options.errors.push(diagnostic.hint("or name the group: `properties.group.id` = `…`"));
+    options.errors.push(diagnostic.hint("name the group: `properties.group.id` = `…`"));
     None
 }
 

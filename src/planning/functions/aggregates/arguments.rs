@@ -6,6 +6,8 @@
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, plan_err};
 
+use super::super::flink_name;
+
 /// The type in which `function` takes its one argument.
 ///
 /// Flink has no unsigned integers; those that the engine's own functions give
@@ -28,7 +30,7 @@ pub fn number(function: &str, types: &[DataType]) -> Result<Vec<DataType>> {
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
             DataType::Decimal128(*precision, *scale)
         }
-        other => return plan_err!("{function} takes a number, not {other}"),
+        other => return plan_err!("{function} takes a number, not {}", flink_name(other)),
     }])
 }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
-use arrow::row::{RowConverter, SortField};
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
@@ -48,9 +47,6 @@ impl AggregateUDFImpl for Collect {
             Some(declared) => declared.clone(),
             None => flink_name(item.data_type()),
         };
-        if !RowConverter::supports_fields(&[SortField::new(item.data_type().clone())]) {
-            return plan_err!("COLLECT does not take {name}");
-        }
         let field = Field::new("collect", map_type(item, &DataType::Int32), true);
         let declared = (FLINK_TYPE.to_owned(), format!("MULTISET<{name}>"));
         Ok(Arc::new(field.with_metadata([declared].into())))

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+use super::super::flink_name;
 use super::distinct;
 use super::values::{self, passes};
 
@@ -42,6 +43,7 @@ impl AggregateUDFImpl for ListAgg {
             return plan_err!("LISTAGG takes a string and perhaps a separator");
         }
         if let Some(other) = types.iter().find(|ty| !ty.is_string()) {
+            let other = flink_name(other);
             return plan_err!("LISTAGG takes strings, not {other}; CAST it AS STRING");
         }
         Ok(vec![DataType::Utf8View; types.len()])

@@ -26,7 +26,8 @@ mod variance;
 
 use std::sync::Arc;
 
-use datafusion::common::{Result, plan_err};
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::{AggregateUDF, Expr};
 
@@ -61,6 +62,32 @@ pub(super) fn check_constants(function: &str, arguments: &[Expr]) -> Result<()> 
         }
         ("percentile", [_, part, ..]) if part.any_column_refs() || part.is_volatile() => {
             plan_err!("the part that PERCENTILE takes must be a literal")
+        }
+        ("percentile", [_, Expr::Literal(part, _), ..]) => {
+            match part.cast_to(&DataType::Float64) {
+                Ok(ScalarValue::Float64(Some(part))) if !(0.0..=1.0).contains(&part) => {
+                    plan_err!("PERCENTILE takes a part from 0 to 1, not {part}")
+                }
+                Ok(ScalarValue::Float64(None)) => {
+                    plan_err!("the part that PERCENTILE takes must not be NULL")
+                }
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what a call says beside its arguments and `function` has no use for.
+///
+/// # Errors
+/// `PERCENTILE(DISTINCT …)`, `FIRST_VALUE(… ORDER BY …)`.
+pub(super) fn check_clauses(function: &str, distinct: bool, ordered: bool) -> Result<()> {
+    match function {
+        "percentile" if distinct => plan_err!("PERCENTILE(DISTINCT …) is not possible"),
+        "first_value" | "last_value" if ordered => {
+            let name = function.to_uppercase();
+            plan_err!("{name} takes values as they arrive, without ORDER BY")
         }
         _ => Ok(()),
     }
