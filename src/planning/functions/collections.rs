@@ -36,6 +36,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         nested::extract::array_slice_udf(),
         nested::min_max::array_max_udf(),
         nested::min_max::array_min_udf(),
+        nested::map_entries::map_entries_udf(),
         nested::map_keys::map_keys_udf(),
         nested::map_values::map_values_udf(),
     ]);

@@ -32,6 +32,30 @@ fn arithmetic_has_flinks_types() {
 }
 
 #[test]
+fn random_numbers_are_javas() {
+    check(&[
+        ("RAND(1)", "DOUBLE", "0.7308781907032909"),
+        ("RAND_INTEGER(42, 10)", "INT", "0"),
+        ("RAND_INTEGER(i + 35, i + 3)", "INT", "0"),
+        ("RAND_INTEGER(1)", "INT", "0"),
+        ("RAND(NULL)", "DOUBLE", "NULL"),
+    ]);
+    check_error("RAND_INTEGER(0)", "the bound of RAND_INTEGER is an INT above 0");
+}
+
+#[test]
+fn types_have_names() {
+    check(&[
+        ("TYPEOF(i)", "STRING", "INT"),
+        ("TYPEOF(s)", "STRING", "STRING"),
+        ("TYPEOF(s, TRUE)", "STRING", "VARCHAR(2147483647)"),
+        ("TYPEOF(s, FALSE)", "STRING", "STRING"),
+        ("TYPEOF(CAST(NULL AS BYTES), TRUE)", "STRING", "VARBINARY(2147483647)"),
+    ]);
+    check_error("TYPEOF(i, b)", "the second argument of TYPEOF is TRUE or FALSE");
+}
+
+#[test]
 fn branches_meet() {
     check(&[
         ("CASE WHEN b THEN d ELSE 1 END", "DECIMAL(12, 2)", "2.50"),
