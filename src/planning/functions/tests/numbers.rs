@@ -16,6 +16,8 @@ fn arithmetic_has_flinks_types() {
         ("ti + ti", "TINYINT", "-56"),
         ("f * 0.25", "DOUBLE", "0.625"),
         ("r * i", "FLOAT", "3.5"),
+        ("r + f", "DOUBLE", "3.0"),
+        ("f * r", "DOUBLE", "1.25"),
         ("r + d", "DOUBLE", "3.0"),
         ("l * 0.908", "DECIMAL(24, 3)", "-6.356"),
         ("d * 1.5", "DECIMAL(13, 3)", "3.750"),
@@ -132,4 +134,20 @@ fn types_meet_in_conditions() {
     check_error("b + 1", "`+` does not take BOOLEAN and INT");
     check_error("s SIMILAR TO '[a'", "the SIMILAR TO pattern '[a' has a `[`");
     check_error("i SIMILAR TO '7'", "`SIMILAR TO` does not take INT and STRING");
+}
+
+#[test]
+fn rounding_beyond_the_limits() {
+    check(&[
+        ("ROUND(CAST(127 AS TINYINT), -1)", "TINYINT", "-126"),
+        ("ROUND(2147483647, -1)", "INT", "-2147483646"),
+        ("ROUND(9223372036854775807, -1)", "BIGINT", "-9223372036854775806"),
+        ("TRUNCATE(2147483647, -1)", "INT", "2147483640"),
+        ("ROUND(CAST('9.9' AS DECIMAL(2, 1)))", "DECIMAL(2, 0)", "10"),
+        (
+            "ROUND(CAST('99999999999999999999999999999999999999' AS DECIMAL(38, 0)), -1)",
+            "DECIMAL(38, 0)",
+            "NULL",
+        ),
+    ]);
 }

@@ -17,6 +17,10 @@ fn functions_of_strings() {
         ("CONCAT_WS(nil, 'a')", "STRING", "NULL"),
         ("s || '!'", "STRING", "héllo!"),
         ("nil || '!'", "STRING", "NULL"),
+        ("s || 1", "STRING", "héllo1"),
+        ("1 || s", "STRING", "1héllo"),
+        ("d || '' || b", "STRING", "2.50TRUE"),
+        ("ts || '!'", "STRING", "2024-02-29 13:05:09.123!"),
         ("TRIM('  a ')", "STRING", "a"),
         ("TRIM(LEADING 'x' FROM 'xxax')", "STRING", "ax"),
         ("TRIM(TRAILING FROM ' a ')", "STRING", " a"),
@@ -75,6 +79,7 @@ fn functions_of_strings() {
     check_error("SPLIT(i, ',')", "argument 1 of SPLIT(STRING, STRING) is INT");
     check_error("PRINTF('%d', s)", "'%d' cannot print a STRING");
     check_error("PRINTF('%s', ts)", "argument 2 of PRINTF is TIMESTAMP: CAST it to STRING");
+    check_error("s || x'C3A9'", "`||` does not take STRING and BYTES");
     check_error("UPPER(i)", "argument 1 of UPPER(STRING) is INT");
 }
 
@@ -140,6 +145,10 @@ fn collections() {
         ("MAP['a', 1]['b']", "INT", "NULL"),
         ("CARDINALITY(ARRAY[1, 2])", "INT", "2"),
         ("ARRAY_CONTAINS(ARRAY[1, 2], 2)", "BOOLEAN", "true"),
+        ("ARRAY_CONTAINS(ARRAY[1, NULL], NULL)", "BOOLEAN", "true"),
+        ("ARRAY_CONTAINS(ARRAY[1], NULL)", "BOOLEAN", "false"),
+        ("ARRAY_CONTAINS(ARRAY[s, nil], nil)", "BOOLEAN", "true"),
+        ("ARRAY_CONTAINS(SPLIT(nil, ','), 'a')", "BOOLEAN", "NULL"),
         (
             "MAP_ENTRIES(MAP['a', 1])",
             "ARRAY<ROW<`key` STRING, `value` INT>>",
