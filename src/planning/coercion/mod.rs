@@ -8,6 +8,7 @@ mod arithmetic;
 mod case;
 pub(crate) mod common;
 mod comparison;
+mod concat;
 pub(crate) mod decimal;
 pub(crate) mod declared;
 mod interval;
@@ -99,6 +100,9 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
         Expr::Literal(value, metadata) => Ok(literal::typed(value, metadata)),
         Expr::BinaryExpr(binary) if arithmetic::is_arithmetic(binary.op) => {
             arithmetic::typed(binary, schema)
+        }
+        Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
+            concat::typed(binary, schema, time_zone)
         }
         Expr::BinaryExpr(binary) => {
             let typed = comparison::typed(binary, schema, time_zone)?;

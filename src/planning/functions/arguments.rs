@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryViewArray, BooleanArray,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryViewArray, BooleanArray, ListBuilder,
     PrimitiveArray, StringViewArray, StringViewBuilder,
 };
 use arrow::compute::cast;
@@ -119,6 +119,20 @@ impl Arguments<'_> {
             }
         }
         Arc::new(out.finish())
+    }
+
+    /// A column of `ARRAY<STRING>`: `write` appends each row's elements, or says
+    /// that the array is NULL.
+    pub(super) fn write_lists(
+        &self,
+        mut write: impl FnMut(usize, &mut StringViewBuilder) -> Result<Option<()>>,
+    ) -> Result<ArrayRef> {
+        let mut out = ListBuilder::new(StringViewBuilder::new());
+        for row in 0..self.rows {
+            let valid = write(row, out.values())?.is_some();
+            out.append(valid);
+        }
+        Ok(Arc::new(out.finish()))
     }
 
     /// A column of strings that are pieces of others.

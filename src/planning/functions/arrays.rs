@@ -1,8 +1,8 @@
 //! Functions of arrays that look at elements one by one: ARRAY_APPEND,
-//! ARRAY_PREPEND, ARRAY_POSITION, ARRAY_SORT.
+//! ARRAY_PREPEND, ARRAY_CONTAINS, ARRAY_POSITION, ARRAY_SORT.
 //!
 //! A NULL array gives NULL; a NULL element is an element like any other, except
-//! that nothing is found by it.
+//! that it has no position.
 
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     vec![
         added("array_append", End::Back),
         added("array_prepend", End::Front),
+        contains(),
         position(),
         sort(),
     ]
@@ -107,6 +108,23 @@ fn rebuilt(
     let offsets = OffsetBuffer::from_lengths(lengths);
     let list = ListArray::try_new(Arc::clone(item), offsets, values, lists.nulls().cloned())?;
     Ok(Arc::new(list))
+}
+
+/// `ARRAY_CONTAINS(array, element)`
+fn contains() -> Arc<ScalarUDF> {
+    const NAME: &str = "array_contains";
+    Function::new(NAME, &[Any, Any], DataType::Boolean, |args| {
+        let lists = args.array(0)?;
+        let lists = lists.as_list::<i32>();
+        let elements = cast(&args.array(1)?, lists.values().data_type())?;
+        let compare = make_comparator(lists.values(), &elements, SortOptions::default())?;
+        Ok(args.collect_booleans(|row| {
+            let found = range_of(lists, row).any(|at| compare(at, row).is_eq());
+            lists.is_valid(row).then_some(found)
+        }))
+    })
+    .coercing(|types| meet(NAME, types))
+    .udf()
 }
 
 /// `ARRAY_POSITION(array, element)`: from 1; 0 if it is not there.

@@ -23,7 +23,6 @@ use Parameter::Any;
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     let mut all = vec![item(), field(), cardinality(), element()];
     all.extend([
-        renamed(&nested::array_has::array_has_udf(), &["array_contains"]),
         renamed(&nested::remove::array_remove_all_udf(), &["array_remove"]),
         renamed(&nested::string::array_to_string_udf(), &["array_join"]),
         renamed(&datafusion::functions::core::r#struct(), &["row"]),
@@ -36,6 +35,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         nested::extract::array_slice_udf(),
         nested::min_max::array_max_udf(),
         nested::min_max::array_min_udf(),
+        nested::map_entries::map_entries_udf(),
         nested::map_keys::map_keys_udf(),
         nested::map_values::map_values_udf(),
     ]);

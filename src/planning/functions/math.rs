@@ -10,10 +10,9 @@ use arrow::datatypes::{
 };
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::ScalarUDF;
-use rand::Rng as _;
 
 use super::function::{Function, Parameter};
-use Parameter::{Double, Integer, Number};
+use Parameter::{Double, Number};
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     let mut all = vec![
@@ -39,8 +38,6 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         constant("pi", std::f64::consts::PI),
         constant("e", std::f64::consts::E),
         log(),
-        rand(),
-        rand_integer(),
     ];
     all.push(same_kind(
         "abs",
@@ -97,28 +94,6 @@ fn log() -> Arc<ScalarUDF> {
             .collect::<Float64Type>(|row| Some(second.get(row)?.ln() / first.get(row)?.ln())))
     })
     .optional(1)
-    .udf()
-}
-
-fn rand() -> Arc<ScalarUDF> {
-    Function::new("rand", &[], DataType::Float64, |args| {
-        let mut rng = rand::rng();
-        Ok(args.collect::<Float64Type>(|_| Some(rng.random::<f64>())))
-    })
-    .volatile()
-    .udf()
-}
-
-fn rand_integer() -> Arc<ScalarUDF> {
-    Function::new("rand_integer", &[Integer], DataType::Int32, |args| {
-        let bounds = args.integers(0)?;
-        let mut rng = rand::rng();
-        Ok(args.collect::<Int32Type>(|row| {
-            let bound = i32::try_from(bounds.get(row)?).ok().filter(|b| *b > 0)?;
-            Some(rng.random_range(0..bound))
-        }))
-    })
-    .volatile()
     .udf()
 }
 

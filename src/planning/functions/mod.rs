@@ -14,6 +14,7 @@ mod json;
 mod maps;
 mod math;
 mod planners;
+mod random;
 mod rounding;
 mod session;
 pub mod syntax;
@@ -45,6 +46,7 @@ pub fn scalar_functions(session: &Session) -> Vec<Arc<ScalarUDF>> {
     let mut all = time::all(session);
     all.extend(text::all());
     all.extend(math::all());
+    all.extend(random::all());
     all.extend(rounding::all());
     all.extend(conditional::all());
     all.extend(json::all(session));

@@ -131,9 +131,11 @@ impl Rounding {
             (ty, returns)
         {
             let values = numbers.as_primitive::<Decimal128Type>();
+            let most = 10i128.pow(u32::from(*precision)) - 1;
             let out = values.iter().enumerate().map(|(row, value)| {
                 let digits = digits_of(row)?;
-                Some(self.decimal(value?, i64::from(*scale), i64::from(*to), digits))
+                let rounded = self.decimal(value?, i64::from(*scale), i64::from(*to), digits);
+                (rounded.abs() <= most).then_some(rounded)
             });
             let out = out.collect::<Decimal128Array>();
             return Ok(Arc::new(out.with_precision_and_scale(*precision, *to)?));
@@ -142,8 +144,14 @@ impl Rounding {
             let wide = cast(numbers, &DataType::Int64)?;
             let values = wide.as_primitive::<Int64Type>();
             let out = values.iter().enumerate().map(|(row, value)| {
+                // Beyond the type's limits it wraps, as Java's numbers do.
                 let rounded = self.decimal(i128::from(value?), 0, 0, digits_of(row)?);
-                i64::try_from(rounded).ok()
+                Some(match returns {
+                    DataType::Int8 => i64::from(rounded as i8),
+                    DataType::Int16 => i64::from(rounded as i16),
+                    DataType::Int32 => i64::from(rounded as i32),
+                    _ => rounded as i64,
+                })
             });
             let out: arrow::array::Int64Array = out.collect();
             return Ok(cast(&out, returns)?);

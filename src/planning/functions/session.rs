@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, ScalarValue};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    TypeSignature, Volatility,
 };
 
 use super::function::Function;
@@ -25,9 +26,13 @@ fn current_database() -> Arc<ScalarUDF> {
     .udf()
 }
 
-/// `TYPEOF(x)`: the type of an expression, as Flink writes it.
+/// `TYPEOF(x[, in full])`: the type of an expression, as Flink writes it; in
+/// full, STRING is VARCHAR(2147483647).
 fn type_of() -> Arc<ScalarUDF> {
-    let signature = Signature::any(1, Volatility::Immutable);
+    let signature = Signature::one_of(
+        vec![TypeSignature::Any(1), TypeSignature::Any(2)],
+        Volatility::Immutable,
+    );
     Arc::new(ScalarUDF::new_from_impl(TypeOf { signature }))
 }
 
@@ -42,6 +47,17 @@ fn name_of(field: &FieldRef) -> String {
     if field.is_nullable() { name } else { name + " NOT NULL" }
 }
 
+/// The name with its lengths; what is between backticks is a field's name.
+fn in_full(name: &str) -> String {
+    let parts = name.split('`').enumerate().map(|(at, part)| match at % 2 {
+        0 => part
+            .replace("STRING", "VARCHAR(2147483647)")
+            .replace("BYTES", "VARBINARY(2147483647)"),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
 impl ScalarUDFImpl for TypeOf {
     fn name(&self) -> &'static str {
         "typeof"
@@ -52,11 +68,23 @@ impl ScalarUDFImpl for TypeOf {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8View)
+        internal_err!("return_field_from_args says it")
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let full = args.scalar_arguments.get(1);
+        if full.is_some_and(|full| !matches!(full, Some(ScalarValue::Boolean(Some(_))))) {
+            return plan_err!("the second argument of TYPEOF is TRUE or FALSE");
+        }
+        Ok(Arc::new(Field::new(self.name(), DataType::Utf8View, false)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let name = name_of(&args.arg_fields[0]);
+        let mut name = name_of(&args.arg_fields[0]);
+        if let Some(ColumnarValue::Scalar(ScalarValue::Boolean(Some(true)))) = args.args.get(1)
+        {
+            name = in_full(&name);
+        }
         Ok(ColumnarValue::Scalar(ScalarValue::Utf8View(Some(name))))
     }
 }

@@ -48,8 +48,7 @@ const WINDOWS: &[&str] = &["TUMBLE", "HOP", "SESSION"];
 const SYNTAX: &[&str] = &["ceil_to", "field_of", "floor_to", "item"];
 
 /// Second names that DataFusion gives functions of Flink's.
-const NOT_FLINKS: &[&str] =
-    &["array_cat", "array_has", "array_remove_all", "array_to_string", "struct"];
+const NOT_FLINKS: &[&str] = &["array_cat", "array_remove_all", "array_to_string", "struct"];
 
 /// Whether Flink knows the function under another name only.
 pub(crate) fn is_foreign(name: &str) -> bool {

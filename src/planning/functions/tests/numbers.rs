@@ -16,6 +16,8 @@ fn arithmetic_has_flinks_types() {
         ("ti + ti", "TINYINT", "-56"),
         ("f * 0.25", "DOUBLE", "0.625"),
         ("r * i", "FLOAT", "3.5"),
+        ("r + f", "DOUBLE", "3.0"),
+        ("f * r", "DOUBLE", "1.25"),
         ("r + d", "DOUBLE", "3.0"),
         ("l * 0.908", "DECIMAL(24, 3)", "-6.356"),
         ("d * 1.5", "DECIMAL(13, 3)", "3.750"),
@@ -29,6 +31,30 @@ fn arithmetic_has_flinks_types() {
     ]);
     check_error("1 / (i - 7)", "ivide by zero");
     check_error("d / 0", "ivision by zero");
+}
+
+#[test]
+fn random_numbers_are_javas() {
+    check(&[
+        ("RAND(1)", "DOUBLE", "0.7308781907032909"),
+        ("RAND_INTEGER(42, 10)", "INT", "0"),
+        ("RAND_INTEGER(i + 35, i + 3)", "INT", "0"),
+        ("RAND_INTEGER(1)", "INT", "0"),
+        ("RAND(NULL)", "DOUBLE", "NULL"),
+    ]);
+    check_error("RAND_INTEGER(0)", "the bound of RAND_INTEGER is an INT above 0");
+}
+
+#[test]
+fn types_have_names() {
+    check(&[
+        ("TYPEOF(i)", "STRING", "INT"),
+        ("TYPEOF(s)", "STRING", "STRING"),
+        ("TYPEOF(s, TRUE)", "STRING", "VARCHAR(2147483647)"),
+        ("TYPEOF(s, FALSE)", "STRING", "STRING"),
+        ("TYPEOF(CAST(NULL AS BYTES), TRUE)", "STRING", "VARBINARY(2147483647)"),
+    ]);
+    check_error("TYPEOF(i, b)", "the second argument of TYPEOF is TRUE or FALSE");
 }
 
 #[test]
@@ -108,4 +134,20 @@ fn types_meet_in_conditions() {
     check_error("b + 1", "`+` does not take BOOLEAN and INT");
     check_error("s SIMILAR TO '[a'", "the SIMILAR TO pattern '[a' has a `[`");
     check_error("i SIMILAR TO '7'", "`SIMILAR TO` does not take INT and STRING");
+}
+
+#[test]
+fn rounding_beyond_the_limits() {
+    check(&[
+        ("ROUND(CAST(127 AS TINYINT), -1)", "TINYINT", "-126"),
+        ("ROUND(2147483647, -1)", "INT", "-2147483646"),
+        ("ROUND(9223372036854775807, -1)", "BIGINT", "-9223372036854775806"),
+        ("TRUNCATE(2147483647, -1)", "INT", "2147483640"),
+        ("ROUND(CAST('9.9' AS DECIMAL(2, 1)))", "DECIMAL(2, 0)", "10"),
+        (
+            "ROUND(CAST('99999999999999999999999999999999999999' AS DECIMAL(38, 0)), -1)",
+            "DECIMAL(38, 0)",
+            "NULL",
+        ),
+    ]);
 }

@@ -17,6 +17,10 @@ fn functions_of_strings() {
         ("CONCAT_WS(nil, 'a')", "STRING", "NULL"),
         ("s || '!'", "STRING", "héllo!"),
         ("nil || '!'", "STRING", "NULL"),
+        ("s || 1", "STRING", "héllo1"),
+        ("1 || s", "STRING", "1héllo"),
+        ("d || '' || b", "STRING", "2.50TRUE"),
+        ("ts || '!'", "STRING", "2024-02-29 13:05:09.123!"),
         ("TRIM('  a ')", "STRING", "a"),
         ("TRIM(LEADING 'x' FROM 'xxax')", "STRING", "ax"),
         ("TRIM(TRAILING FROM ' a ')", "STRING", " a"),
@@ -45,6 +49,25 @@ fn functions_of_strings() {
         ("SPLIT_INDEX('a,b', 44, 1)", "STRING", "b"),
         ("REGEXP_EXTRACT('foothebar', 'foo(.*?)(bar)', 2)", "STRING", "bar"),
         ("REGEXP_EXTRACT(s, '[0-9]+')", "STRING", "NULL"),
+        ("REGEXP_EXTRACT_ALL('foothebar', 'foo(.*?)(bar)')", "ARRAY<STRING>", "[the]"),
+        (
+            "REGEXP_EXTRACT_ALL('100-200, 300-400', '(\\d+)-(\\d+)', 2)",
+            "ARRAY<STRING>",
+            "[200, 400]",
+        ),
+        ("REGEXP_EXTRACT_ALL('ab', '(a)|b')", "ARRAY<STRING>", "[a, ]"),
+        ("CARDINALITY(REGEXP_EXTRACT_ALL('xab', 'x*', 0))", "INT", "4"),
+        ("REGEXP_EXTRACT_ALL(nil, 'a')", "ARRAY<STRING>", "NULL"),
+        ("SPLIT('123,123,23', ',')", "ARRAY<STRING>", "[123, 123, 23]"),
+        ("SPLIT('123,', '')", "ARRAY<STRING>", "[1, 2, 3, ,]"),
+        ("SPLIT(',123,,,123,', ',')", "ARRAY<STRING>", "[, 123, , , 123, ]"),
+        ("SPLIT('12345', ',')", "ARRAY<STRING>", "[12345]"),
+        ("CARDINALITY(SPLIT('', ','))", "INT", "0"),
+        ("SPLIT(s, NULL)", "ARRAY<STRING>", "NULL"),
+        ("PRINTF('%s-%05d|%.2f', s, i, f)", "STRING", "héllo-00007|2.50"),
+        ("PRINTF('%s %s %s %s', d, r, b, nil)", "STRING", "2.50 0.5 true null"),
+        ("PRINTF('100%%')", "STRING", "100%"),
+        ("PRINTF(nil, 1)", "STRING", "NULL"),
         ("REGEXP_REPLACE('202', 'x*', '_')", "STRING", "_2_0_2_"),
         ("REGEXP_REPLACE('a1', '[0-9]', '$0')", "STRING", "a$0"),
         ("REGEXP('foobar', '^foo')", "BOOLEAN", "true"),
@@ -52,6 +75,11 @@ fn functions_of_strings() {
         ("s NOT LIKE '_'", "BOOLEAN", "true"),
     ]);
     check_error("REGEXP_EXTRACT(s, '(?=x)')", "cannot be used");
+    check_error("REGEXP_EXTRACT_ALL(s, 'l', 1)", "has the groups 0 to 0, not 1");
+    check_error("SPLIT(i, ',')", "argument 1 of SPLIT(STRING, STRING) is INT");
+    check_error("PRINTF('%d', s)", "'%d' cannot print a STRING");
+    check_error("PRINTF('%s', ts)", "argument 2 of PRINTF is TIMESTAMP: CAST it to STRING");
+    check_error("s || x'C3A9'", "`||` does not take STRING and BYTES");
     check_error("UPPER(i)", "argument 1 of UPPER(STRING) is INT");
 }
 
@@ -70,8 +98,21 @@ fn encodings_and_digests() {
         ("HEX(255)", "STRING", "FF"),
         ("HEX('é')", "STRING", "C3A9"),
         ("CHAR_LENGTH(UUID())", "INT", "36"),
+        ("ENCODE('aé', 'UTF-8')", "BYTES", "61c3a9"),
+        ("ENCODE('a', 'utf-16')", "BYTES", "feff0061"),
+        ("ENCODE(nil, 'UTF-8')", "BYTES", "NULL"),
+        ("DECODE(ENCODE(s, 'ISO-8859-1'), 'ISO-8859-1')", "STRING", "héllo"),
+        ("DECODE(x'C3A9', 'US-ASCII')", "STRING", "\u{fffd}\u{fffd}"),
+        ("URL_DECODE('Hello%20World')", "STRING", "Hello World"),
+        ("URL_DECODE_RECURSIVE('Hello%2520World')", "STRING", "Hello World"),
+        ("URL_DECODE_RECURSIVE('Hello%252520World', 2)", "STRING", "Hello%20World"),
+        ("URL_DECODE_RECURSIVE('Hello%252520World', 3)", "STRING", "Hello World"),
+        ("URL_DECODE_RECURSIVE('test%253A%25', 10)", "STRING", "test%3A%"),
+        ("URL_DECODE_RECURSIVE('%')", "STRING", "NULL"),
         ("PARSE_URL('http://a.b/c?q=1', 'QUERY', 'q')", "STRING", "1"),
     ]);
+    check_error("ENCODE(s, 'KOI8')", "unknown charset 'KOI8'");
+    check_error("URL_DECODE_RECURSIVE(s, 0)", "at least 1, not 0");
 }
 
 #[test]
@@ -104,6 +145,15 @@ fn collections() {
         ("MAP['a', 1]['b']", "INT", "NULL"),
         ("CARDINALITY(ARRAY[1, 2])", "INT", "2"),
         ("ARRAY_CONTAINS(ARRAY[1, 2], 2)", "BOOLEAN", "true"),
+        ("ARRAY_CONTAINS(ARRAY[1, NULL], NULL)", "BOOLEAN", "true"),
+        ("ARRAY_CONTAINS(ARRAY[1], NULL)", "BOOLEAN", "false"),
+        ("ARRAY_CONTAINS(ARRAY[s, nil], nil)", "BOOLEAN", "true"),
+        ("ARRAY_CONTAINS(SPLIT(nil, ','), 'a')", "BOOLEAN", "NULL"),
+        (
+            "MAP_ENTRIES(MAP['a', 1])",
+            "ARRAY<ROW<`key` STRING, `value` INT>>",
+            "[{key: a, value: 1}]",
+        ),
         ("CAST(ARRAY[1, 2] AS STRING)", "STRING", "[1, 2]"),
     ]);
 }

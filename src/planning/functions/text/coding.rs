@@ -27,8 +27,6 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         md5(),
         sha1_function(),
         sha2_of_length(),
-        url_encode(),
-        url_decode(),
     ];
     all.extend([
         digest("sha224", crypto::sha224()),
@@ -187,39 +185,6 @@ fn sha2_of_length() -> Arc<ScalarUDF> {
             other => return exec_err!("SHA2 takes 224, 256, 384 or 512 bits, not {other:?}"),
         };
         hexed(&inner, args)
-    })
-    .udf()
-}
-
-/// As `java.net.URLEncoder`: a space becomes a plus.
-fn url_encode() -> Arc<ScalarUDF> {
-    Function::new("url_encode", &[Text], DataType::Utf8View, |args| {
-        let texts = args.texts(0)?;
-        Ok(args.write_texts(|row, out| {
-            for byte in texts.get(row)?.bytes() {
-                match byte {
-                    b' ' => out.push('+'),
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => {
-                        out.push(char::from(byte));
-                    }
-                    other => write!(out, "%{other:02X}").expect("a String takes all"),
-                }
-            }
-            Some(())
-        }))
-    })
-    .udf()
-}
-
-/// NULL if an escape is broken.
-fn url_decode() -> Arc<ScalarUDF> {
-    Function::new("url_decode", &[Text], DataType::Utf8View, |args| {
-        let texts = args.texts(0)?;
-        Ok(args.write_texts(|row, out| {
-            let bytes = super::url::decoded(texts.get(row)?)?;
-            out.push_str(&String::from_utf8_lossy(&bytes));
-            Some(())
-        }))
     })
     .udf()
 }

@@ -1,7 +1,9 @@
 //! Functions of strings. Positions count characters from 1.
 
 mod build;
+mod charsets;
 mod coding;
+mod printf;
 mod regex;
 mod sha1;
 mod similar;
@@ -22,6 +24,8 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     all.extend(regex::all());
     all.extend(coding::all());
     all.extend(url::all());
+    all.extend(charsets::all());
+    all.extend(printf::all());
     all
 }
 

@@ -10,9 +10,10 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Int32Type};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::ScalarUDF;
-use regex::Regex;
+use regex::{Match, Regex};
 
 use super::super::arguments::{Arguments, Texts};
+use super::super::arrays::list_of;
 use super::super::function::{Function, Parameter};
 use super::length;
 
@@ -22,6 +23,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     vec![
         regexp(),
         regexp_extract(),
+        regexp_extract_all(),
         regexp_replace(),
         regexp_count(),
         regexp_instr(),
@@ -138,6 +140,32 @@ fn regexp_extract() -> Arc<ScalarUDF> {
     .udf()
 }
 
+/// `REGEXP_EXTRACT_ALL(s, pattern[, group])`: the first group of each match
+/// unless it is said.
+fn regexp_extract_all() -> Arc<ScalarUDF> {
+    let returns = list_of(&DataType::Utf8View);
+    Function::new("regexp_extract_all", &[Text, Text, Integer], returns, |args| {
+        let (texts, mut regexes) = (args.texts(0)?, Regexes::new(args, 1)?);
+        let groups = (args.len() > 2).then(|| args.integers(2)).transpose()?;
+        args.write_lists(|row, out| {
+            let group = groups.as_ref().map_or(Some(1), |g| g.get(row));
+            let (Some(text), Some(group)) = (texts.get(row), group) else { return Ok(None) };
+            let Some(regex) = regexes.get(row)? else { return Ok(None) };
+            let most = regex.captures_len() - 1;
+            let Some(group) = usize::try_from(group).ok().filter(|g| *g <= most) else {
+                return exec_err!("'{regex}' has the groups 0 to {most}, not {group}");
+            };
+            for found in finds(text, regex) {
+                let captures = regex.captures_at(text, found.start());
+                out.append_option(captures.and_then(|c| c.get(group)).map(|g| g.as_str()));
+            }
+            Ok(Some(()))
+        })
+    })
+    .optional(1)
+    .udf()
+}
+
 /// `REGEXP_REPLACE(s, pattern, replacement)`, the replacement to the letter.
 fn regexp_replace() -> Arc<ScalarUDF> {
     Function::new("regexp_replace", &[Text, Text, Text], DataType::Utf8View, |args| {
@@ -150,19 +178,25 @@ fn regexp_replace() -> Arc<ScalarUDF> {
     .udf()
 }
 
-/// As Java's `replaceAll`, which also finds the empty match right after one.
+/// What Java's `find` finds in turn: also the empty match right after another.
+fn finds<'t>(text: &'t str, regex: &Regex) -> impl Iterator<Item = Match<'t>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let found = (at <= text.len()).then(|| regex.find_at(text, at)).flatten()?;
+        at = found.end();
+        if found.is_empty() {
+            at += text[at..].chars().next().map_or(1, char::len_utf8);
+        }
+        Some(found)
+    })
+}
+
 fn replace_all(text: &str, regex: &Regex, replacement: &str, out: &mut String) {
-    let (mut kept, mut at) = (0, 0);
-    while at <= text.len() {
-        let Some(found) = regex.find_at(text, at) else { break };
+    let mut kept = 0;
+    for found in finds(text, regex) {
         out.push_str(&text[kept..found.start()]);
         out.push_str(replacement);
         kept = found.end();
-        at = if found.is_empty() {
-            found.end() + text[found.end()..].chars().next().map_or(1, char::len_utf8)
-        } else {
-            found.end()
-        };
     }
     out.push_str(&text[kept..]);
 }
@@ -186,7 +220,7 @@ fn integers_by(
 
 fn regexp_count() -> Arc<ScalarUDF> {
     Function::new("regexp_count", &[Text, Text], DataType::Int32, |args| {
-        integers_by(args, |text, regex| regex.find_iter(text).count() as i64)
+        integers_by(args, |text, regex| finds(text, regex).count() as i64)
     })
     .udf()
 }

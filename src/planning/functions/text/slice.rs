@@ -7,6 +7,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::super::arguments::Arguments;
+use super::super::arrays::list_of;
 use super::super::function::{Function, Parameter};
 use super::{byte_of, length};
 
@@ -18,6 +19,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         left(),
         right(),
         split_index(),
+        split(),
         char_length(),
         position(),
         instr(),
@@ -121,6 +123,25 @@ fn piece<'t>(text: &'t str, separator: &str, index: usize) -> Option<&'t str> {
         return text.split(' ').nth(index);
     }
     text.split(separator).nth(index)
+}
+
+/// `SPLIT(s, separator)`: by '' into characters; '' has no pieces.
+fn split() -> Arc<ScalarUDF> {
+    Function::new("split", &[Text, Text], list_of(&DataType::Utf8View), |args| {
+        let (texts, separators) = (args.texts(0)?, args.texts(1)?);
+        args.write_lists(|row, out| {
+            let (Some(text), Some(separator)) = (texts.get(row), separators.get(row)) else {
+                return Ok(None);
+            };
+            if separator.is_empty() {
+                out.extend(text.chars().map(|letter| Some(letter.to_string())));
+            } else if !text.is_empty() {
+                out.extend(text.split(separator).map(Some));
+            }
+            Ok(Some(()))
+        })
+    })
+    .udf()
 }
 
 fn char_length() -> Arc<ScalarUDF> {

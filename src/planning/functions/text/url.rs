@@ -1,18 +1,22 @@
-//! `PARSE_URL(url, part[, key])`, as `java.net.URL` takes a URL apart.
+//! PARSE_URL, URL_ENCODE, URL_DECODE, URL_DECODE_RECURSIVE, as Java's classes of
+//! `java.net` do it.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use datafusion::common::exec_err;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::super::function::{Function, Parameter};
 
-use Parameter::Text;
+use Parameter::{Integer, Text};
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    vec![parse_url()]
+    vec![parse_url(), url_encode(), url_decode(), url_decode_recursive()]
 }
 
+/// `PARSE_URL(url, part[, key])`, as `java.net.URL` takes a URL apart.
 fn parse_url() -> Arc<ScalarUDF> {
     Function::new("parse_url", &[Text, Text, Text], DataType::Utf8View, |args| {
         let (urls, parts) = (args.texts(0)?, args.texts(1)?);
@@ -86,8 +90,69 @@ impl<'t> Url<'t> {
     }
 }
 
-/// The bytes behind `%xx` and `+`; `None` if an escape is broken.
-pub(super) fn decoded(text: &str) -> Option<Vec<u8>> {
+/// As `java.net.URLEncoder`: a space becomes a plus.
+fn url_encode() -> Arc<ScalarUDF> {
+    Function::new("url_encode", &[Text], DataType::Utf8View, |args| {
+        let texts = args.texts(0)?;
+        Ok(args.write_texts(|row, out| {
+            for byte in texts.get(row)?.bytes() {
+                match byte {
+                    b' ' => out.push('+'),
+                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => {
+                        out.push(char::from(byte));
+                    }
+                    other => write!(out, "%{other:02X}").expect("a String takes all"),
+                }
+            }
+            Some(())
+        }))
+    })
+    .udf()
+}
+
+/// NULL if an escape is broken.
+fn url_decode() -> Arc<ScalarUDF> {
+    Function::new("url_decode", &[Text], DataType::Utf8View, |args| {
+        let texts = args.texts(0)?;
+        Ok(args.write_texts(|row, out| {
+            out.push_str(&decoded(texts.get(row)?)?);
+            Some(())
+        }))
+    })
+    .udf()
+}
+
+/// `URL_DECODE_RECURSIVE(s[, depth])`: decoded until nothing changes, an escape
+/// is broken or it was done `depth` times; NULL if it cannot be done once.
+fn url_decode_recursive() -> Arc<ScalarUDF> {
+    const DEPTH: i64 = 10;
+    Function::new("url_decode_recursive", &[Text, Integer], DataType::Utf8View, |args| {
+        let texts = args.texts(0)?;
+        let depth = match args.len() {
+            1 => DEPTH,
+            _ => args.integers(1)?.get(0).unwrap_or_default(),
+        };
+        if depth < 1 {
+            return exec_err!("the depth of URL_DECODE_RECURSIVE is at least 1, not {depth}");
+        }
+        Ok(args.write_texts(|row, out| {
+            let mut text = decoded(texts.get(row)?)?;
+            for _ in 1..depth {
+                match decoded(&text) {
+                    Some(next) if next != text => text = next,
+                    _ => break,
+                }
+            }
+            out.push_str(&text);
+            Some(())
+        }))
+    })
+    .optional(1)
+    .udf()
+}
+
+/// What is behind `%xx` and `+`; `None` if an escape is broken.
+fn decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -100,7 +165,7 @@ pub(super) fn decoded(text: &str) -> Option<Vec<u8>> {
             other => other,
         });
     }
-    Some(out)
+    Some(String::from_utf8_lossy(&out).into_owned())
 }
 
 #[cfg(test)]
@@ -124,7 +189,7 @@ mod tests {
             assert_eq!(url.part(part), expected, "{part}");
         }
         assert_eq!(url.value_of("r"), Some("2"));
-        assert_eq!(decoded("a%20b+c%C3%A9"), Some("a b cé".as_bytes().to_vec()));
+        assert_eq!(decoded("a%20b+c%C3%A9"), Some("a b cé".to_owned()));
         assert_eq!(decoded("%2"), None);
     }
 }

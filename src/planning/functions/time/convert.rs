@@ -78,10 +78,13 @@ fn read_by(
     let mut out = Vec::with_capacity(rows);
     for row in 0..rows {
         out.push(match (texts.get(row), patterns.get(row)) {
-            (Some(text), Some(DEFAULT)) if text.len() == DEFAULT.len() => {
-                parse::timestamp(text)
+            (Some(text), Some(pattern)) => {
+                let plain = (pattern == DEFAULT).then(|| parse_default(text)).flatten();
+                match plain {
+                    Some(at) => Some(at),
+                    None => parse(compiled.of(pattern)?, text),
+                }
             }
-            (Some(text), Some(pattern)) => parse(compiled.of(pattern)?, text),
             _ => None,
         });
     }
@@ -196,7 +199,7 @@ fn to_date() -> Arc<ScalarUDF> {
             }));
         }
         let (texts, patterns) = (args.texts(0)?, args.texts(1)?);
-        let wall = read_by(args.rows, &texts, &patterns, Pattern::parse_start)?;
+        let wall = read_by(args.rows, &texts, &patterns, Pattern::parse_leniently)?;
         let days = |micros: i64| micros.div_euclid(MICROS_PER_DAY) as i32;
         Ok(args.collect::<Date32Type>(|row| wall[row].map(days)))
     })
@@ -271,7 +274,7 @@ fn unix_timestamp(session: &Session) -> Arc<ScalarUDF> {
         }
         let texts = args.texts(0)?;
         let patterns = args.texts_if_given(1)?.unwrap_or_else(default_pattern);
-        let wall = read_by(args.rows, &texts, &patterns, Pattern::parse_start)?;
+        let wall = read_by(args.rows, &texts, &patterns, Pattern::parse_leniently)?;
         Ok(args.collect::<Int64Type>(|row| {
             texts.get(row).and(patterns.get(row))?;
             Some(wall[row].map_or(UNREADABLE, |at| zone.instant(at).div_euclid(1_000_000)))

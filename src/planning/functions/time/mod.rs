@@ -4,6 +4,7 @@ pub(crate) mod calendar;
 mod convert;
 pub(crate) mod difference;
 pub(crate) mod fields;
+mod lenient;
 mod now;
 pub(crate) mod parse;
 pub(crate) mod pattern;

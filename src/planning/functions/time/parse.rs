@@ -4,7 +4,7 @@
 use super::calendar::{
     MICROS_PER_DAY, checked_days, day_of_week, days_from_civil, days_in_month, is_leap,
 };
-use super::pattern::{Field, Item, MONTHS, Pattern};
+use super::pattern::{DAYS, Field, Item, MONTHS, Pattern};
 
 /// What a text said; what it left out is 1970-01-01 00:00:00.
 #[derive(Debug, Clone, Default)]
@@ -26,19 +26,9 @@ struct Found {
 impl Pattern {
     /// Microseconds since 1970-01-01T00:00:00; `None` if the text does not fit.
     pub(crate) fn parse(&self, text: &str) -> Option<i64> {
-        let (at, rest) = self.parse_prefix(text)?;
-        rest.is_empty().then_some(at)
-    }
-
-    /// As [`Self::parse`], whatever the text goes on with.
-    pub(crate) fn parse_start(&self, text: &str) -> Option<i64> {
-        Some(self.parse_prefix(text)?.0)
-    }
-
-    fn parse_prefix<'t>(&self, text: &'t str) -> Option<(i64, &'t str)> {
         let mut found = Found::default();
         let rest = parse_items(&self.items, text, &mut found)?;
-        Some((found.micros()?, rest))
+        rest.is_empty().then(|| found.micros())?
     }
 }
 
@@ -91,20 +81,14 @@ fn parse_field<'t>(
 ) -> Option<&'t str> {
     match (field, count) {
         (Field::Month, 3 | 4) => {
-            let matches =
-                |name: &&str| text.starts_with(if count == 3 { &name[..3] } else { name });
-            let month = MONTHS.iter().position(matches)?;
-            put(&mut found.month, month as i64 + 1)?;
-            let length = if count == 3 { 3 } else { MONTHS[month].len() };
-            Some(&text[length..])
+            let (month, rest) = month_name(text, count)?;
+            put(&mut found.month, month)?;
+            Some(rest)
         }
         (Field::DayOfWeek, _) => {
-            let names =
-                ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-            let name = |name: &'static str| if count == 4 { name } else { &name[..3] };
-            let day = names.iter().position(|n| text.starts_with(name(n)))?;
-            put(&mut found.day_of_week, day as i64 + 1)?;
-            Some(&text[name(names[day]).len()..])
+            let (day, rest) = weekday_name(text, count)?;
+            put(&mut found.day_of_week, day)?;
+            Some(rest)
         }
         (Field::Half, _) => {
             let half = ["AM", "PM"].iter().position(|half| text.starts_with(half))?;
@@ -131,6 +115,22 @@ fn parse_field<'t>(
     }
 }
 
+/// The month whose name the text begins with, in full for four letters.
+pub(super) fn month_name(text: &str, letters: usize) -> Option<(i64, &str)> {
+    one_of(&MONTHS, text, letters)
+}
+
+/// The day of the week, from Sunday, which is 1.
+pub(super) fn weekday_name(text: &str, letters: usize) -> Option<(i64, &str)> {
+    one_of(&DAYS, text, letters)
+}
+
+fn one_of<'t>(names: &[&str], text: &'t str, letters: usize) -> Option<(i64, &'t str)> {
+    let written = |name: &&str| if letters == 4 { name.len() } else { 3 };
+    let at = names.iter().position(|name| text.starts_with(&name[..written(name)]))?;
+    Some((at as i64 + 1, &text[written(&names[at])..]))
+}
+
 /// More than four digits take a plus, as Java writes them.
 fn year<'t>(
     count: usize,
@@ -154,7 +154,12 @@ fn year<'t>(
 
 /// Cuts a number of at least `least` and at most `most` digits, leaving
 /// `reserved` digits to what follows.
-fn digits(text: &str, least: usize, most: usize, reserved: usize) -> Option<(i64, &str)> {
+pub(super) fn digits(
+    text: &str,
+    least: usize,
+    most: usize,
+    reserved: usize,
+) -> Option<(i64, &str)> {
     let run = text.bytes().take(most + reserved).take_while(u8::is_ascii_digit).count();
     let taken = run.saturating_sub(reserved).max(least).min(most);
     if taken > run || taken > 18 {
