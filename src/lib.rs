@@ -10,7 +10,7 @@
 //! planning
 //! sql | sources | sinks | checkpoint
 //! formats
-//! types | options | diagnostics | clock | kafka_client | store
+//! times | types | options | diagnostics | clock | kafka_client | store
 //! ```
 //!
 //! `broker` stands apart: the in-memory Kafka broker of the demo and the tests.
@@ -32,4 +32,5 @@ pub mod sinks;
 pub mod sources;
 pub mod sql;
 mod store;
+pub mod times;
 pub mod types;

@@ -29,7 +29,6 @@ mod split;
 mod time_bounds;
 mod unnest;
 pub mod user_functions;
-mod wall_time;
 pub mod window;
 mod words;
 
@@ -55,12 +54,12 @@ use job::JobBuilder;
 use pipeline::{Input, Job, NullEventTime, Output, Target};
 use split::{Operator, SplitError, SplitOptions};
 use user_functions::DeclaredFunctions;
-pub use wall_time::{WallTime, Zone};
 
 use crate::diagnostics::{Diagnostic, Span, Spanned};
 use crate::options::parse_duration;
 use crate::sinks::SinkTable;
 use crate::sql::ast::{CreateFunction, Insert, Query, Script, StatementKind};
+use crate::times::Zone;
 
 /// `streaming`, the default, or `batch`: inputs that end are read to their end,
 /// no row is late, and every operator may look at all rows.

@@ -13,9 +13,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::event_time;
-use super::wall_time::WallTime;
 use super::window::{AssignWindowNode, TimeKind, WindowKind, WindowSpec};
 use crate::sql::PARTITION_BY;
+use crate::times::WallTime;
 
 /// A window function, its arguments by the names that Flink gives them, and
 /// how it is written.

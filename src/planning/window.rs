@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::{DFSchema, DFSchemaRef, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
-use super::wall_time::WallTime;
+use crate::times::WallTime;
 use crate::types::{FLINK_TYPE, SqlType};
 
 pub const WINDOW_START: &str = "window_start";

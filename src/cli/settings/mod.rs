@@ -93,7 +93,7 @@ const KEYS: &[Key] = &[
     Key {
         name: planning::TIME_ZONE,
         expected: "a time zone such as `America/New_York`",
-        fits: |v| planning::Zone::parse(v).is_some(),
+        fits: |v| crate::times::Zone::parse(v).is_some(),
     },
     Key {
         name: BATCH_SIZE,

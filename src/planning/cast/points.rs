@@ -7,8 +7,8 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, Int64Type, Time32MillisecondType};
 use datafusion::common::Result;
 
-use crate::planning::functions::time::calendar::split;
 use crate::planning::functions::time::wall::{Zoned, from_micros, instant_micros, wall_micros};
+use crate::times::calendar::split;
 use crate::types::FLINK_TYPE;
 
 pub(super) fn values(

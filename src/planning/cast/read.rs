@@ -21,8 +21,8 @@ use datafusion::common::{Result, exec_err};
 use super::function::Outcome;
 use super::points::{cut, declared_digits};
 use crate::formats::parse::{self, Decimal};
-use crate::planning::functions::time::parse as instants;
 use crate::planning::functions::time::wall::{Micros, Zoned, from_micros};
+use crate::times::parse as instants;
 
 pub(super) fn values(
     array: &ArrayRef,

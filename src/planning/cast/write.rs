@@ -16,8 +16,8 @@ use arrow::datatypes::{
 use datafusion::common::{Result, exec_err};
 
 use crate::formats::print;
-use crate::planning::functions::time::calendar::Wall;
 use crate::planning::functions::time::wall::{Micros, wall_micros};
+use crate::times::calendar::Wall;
 use crate::types::FLINK_TYPE;
 
 /// How long a string may be, and must be.

@@ -19,9 +19,9 @@ use datafusion::sql::sqlparser::ast::{
     Select, SelectItem, Value, VisitMut, VisitorMut,
 };
 
-use super::time::parse;
 use crate::planning::cast::{self, Failure};
 use crate::planning::errors::Misuse;
+use crate::times::parse;
 
 /// Rewrites every expression in `part`.
 ///

@@ -12,7 +12,7 @@ use super::{Closed, Operator, Rel, Result, Splitter, Stream, arrow_schema, refus
 use crate::planning::closed_plan::{ClosedPlan, ClosedRows};
 use crate::planning::pipeline::{IntervalJoin, Leaf, Stage, StageOutput, StageWork};
 use crate::planning::time_bounds::{self, TimeBounds};
-use crate::planning::wall_time::WallTime;
+use crate::times::WallTime;
 
 /// Names of a side's hidden columns: the row's number, and the least time of a
 /// row that it may be paired with.

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::Diagnostic;
 use crate::options::Options;
-use crate::planning::functions::time::parse;
-use crate::planning::functions::time::pattern::Pattern;
-use crate::planning::{WallTime, Zone};
+use crate::times::parse;
+use crate::times::pattern::Pattern;
+use crate::times::{WallTime, Zone};
 
 const SUCCESS: &str = "_SUCCESS";
 

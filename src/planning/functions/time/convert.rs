@@ -13,11 +13,11 @@ use datafusion::logical_expr::ScalarUDF;
 use super::super::Session;
 use super::super::arguments::{Arguments, Texts};
 use super::super::function::{Function, Parameter};
-use super::calendar::MICROS_PER_DAY;
-use super::parse;
-use super::pattern::Pattern;
 use super::wall::{Zoned, from_micros, wall_micros};
-use crate::planning::wall_time::Zone;
+use crate::times::Zone;
+use crate::times::calendar::MICROS_PER_DAY;
+use crate::times::parse;
+use crate::times::pattern::Pattern;
 
 const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 const DEFAULT: &str = "yyyy-MM-dd HH:mm:ss";

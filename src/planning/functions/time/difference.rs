@@ -12,10 +12,10 @@ use datafusion::logical_expr::ScalarUDF;
 
 use super::super::arguments::Arguments;
 use super::super::function::{Function, Parameter};
-use super::calendar::{
+use super::wall::{from_micros, instant_micros};
+use crate::times::calendar::{
     MICROS_PER_DAY, MICROS_PER_SECOND, add_months, add_months_to_micros, split,
 };
-use super::wall::{from_micros, instant_micros};
 
 #[derive(Clone, Copy)]
 enum Unit {
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     fn micros(text: &str) -> i64 {
-        super::super::parse::timestamp(text).expect("a timestamp")
+        crate::times::parse::timestamp(text).expect("a timestamp")
     }
 
     #[test]

@@ -8,8 +8,8 @@ use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::ScalarUDF;
 
 use super::super::function::{Function, Parameter};
-use super::calendar::{Wall, day_of_week, day_of_year, iso_week};
 use super::wall::{instant_micros, wall_micros};
+use crate::times::calendar::{Wall, day_of_week, day_of_year, iso_week};
 
 type Field = fn(&Wall) -> i64;
 

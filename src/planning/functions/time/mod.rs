@@ -1,13 +1,9 @@
 //! Functions of points of time.
 
-pub(crate) mod calendar;
 mod convert;
 pub(crate) mod difference;
 pub(crate) mod fields;
-mod lenient;
 mod now;
-pub(crate) mod parse;
-pub(crate) mod pattern;
 mod rounding;
 pub(crate) mod wall;
 

@@ -9,9 +9,9 @@ use datafusion::logical_expr::ScalarUDF;
 use super::super::Session;
 use super::super::arguments::Arguments;
 use super::super::function::Function;
-use super::calendar::split;
 use super::wall::{Micros, Zoned, from_micros};
 use crate::clock::{Clock, SystemClock};
+use crate::times::calendar::split;
 
 pub(super) fn now_micros() -> i64 {
     SystemClock.now_ms() * 1000

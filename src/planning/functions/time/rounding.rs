@@ -14,8 +14,10 @@ use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::ScalarUDF;
 
 use super::super::function::{Function, Parameter};
-use super::calendar::{MICROS_PER_DAY, civil_from_days, day_of_week, days_from_civil, split};
 use super::wall::{from_micros, instant_micros, mapped, zone_of};
+use crate::times::calendar::{
+    MICROS_PER_DAY, civil_from_days, day_of_week, days_from_civil, split,
+};
 
 #[derive(Clone, Copy)]
 enum Unit {
@@ -82,7 +84,7 @@ impl Unit {
         match self {
             Unit::Fixed(_) => down,
             Unit::Week => down + 7,
-            Unit::Months(count) => super::calendar::add_months(down, count),
+            Unit::Months(count) => crate::times::calendar::add_months(down, count),
             Unit::Years { count, .. } => days_from_civil(year + count, 1, 1),
         }
     }
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     fn rounded(at: &str, to: &str, up: bool) -> String {
-        let wall = super::super::parse::timestamp(at).expect("a timestamp");
+        let wall = crate::times::parse::timestamp(at).expect("a timestamp");
         let micros = unit(to).expect("a unit").round(wall, up);
         chrono::DateTime::from_timestamp_micros(micros)
             .expect("within chrono's years")

@@ -10,8 +10,8 @@ use arrow::datatypes::{
 };
 use datafusion::common::{Result, exec_err};
 
-use super::parse;
-use crate::planning::wall_time::{Localizer, WallTime};
+use crate::times::parse;
+use crate::times::{Localizer, WallTime};
 
 /// Microseconds of each row.
 pub(crate) type Micros = PrimitiveArray<Int64Type>;
@@ -84,7 +84,7 @@ pub(crate) fn instant_micros(array: &ArrayRef) -> Result<Micros> {
         }
         DataType::Date32 => {
             let days = array.as_primitive::<arrow::datatypes::Date32Type>();
-            days.unary(|days| i64::from(days) * super::calendar::MICROS_PER_DAY)
+            days.unary(|days| i64::from(days) * crate::times::calendar::MICROS_PER_DAY)
         }
         DataType::Time32(_) | DataType::Time64(_) => {
             let micros = cast(array, &DataType::Time64(TimeUnit::Microsecond))?;
@@ -107,7 +107,7 @@ pub(crate) fn from_micros(micros: Micros, ty: &DataType) -> Result<ArrayRef> {
         }
         DataType::Date32 => {
             let days = micros.unary::<_, arrow::datatypes::Date32Type>(|m| {
-                m.div_euclid(super::calendar::MICROS_PER_DAY) as i32
+                m.div_euclid(crate::times::calendar::MICROS_PER_DAY) as i32
             });
             Arc::new(days)
         }
