@@ -6,6 +6,7 @@ pub(crate) mod difference;
 pub(crate) mod fields;
 mod lenient;
 mod now;
+mod overlaps;
 pub(crate) mod parse;
 pub(crate) mod pattern;
 mod rounding;
@@ -23,5 +24,6 @@ pub(super) fn all(session: &Session) -> Vec<Arc<ScalarUDF>> {
     all.extend(difference::all());
     all.extend(convert::all(session));
     all.extend(now::all(session));
+    all.push(overlaps::overlaps());
     all
 }
