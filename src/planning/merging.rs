@@ -39,12 +39,13 @@ fn window_of(plan: &LogicalPlan) -> Option<WindowKind> {
     }
 }
 
-/// Flink's FIRST_VALUE, LAST_VALUE and most DISTINCT aggregates do not merge.
+/// Flink's FIRST_VALUE, LAST_VALUE, JSON_ARRAYAGG and most DISTINCT aggregates do
+/// not merge.
 fn functions_merge(kind: WindowKind, functions: &[Expr]) -> Result<()> {
     for function in functions {
         let Expr::AggregateFunction(function) = unaliased(function) else { continue };
         let name = function.func.name().to_uppercase();
-        let in_order = matches!(name.as_str(), "FIRST_VALUE" | "LAST_VALUE");
+        let in_order = matches!(name.as_str(), "FIRST_VALUE" | "LAST_VALUE" | "JSON_ARRAYAGG");
         let distinct = function.params.distinct && !matches!(name.as_str(), "COUNT" | "AVG");
         if in_order || distinct {
             let what = if distinct { format!("{name}(DISTINCT …)") } else { name };

@@ -9,6 +9,8 @@ use datafusion::sql::sqlparser::dialect::Dialect;
 use datafusion::sql::sqlparser::keywords::{Keyword, RESERVED_FOR_IDENTIFIER};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
+use super::predicates;
+
 /// Flink SQL, for sqlparser.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FlinkDialect;
@@ -83,6 +85,10 @@ impl Dialect for FlinkDialect {
         true
     }
 
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        predicates::case(parser)
+    }
+
     /// `a IS DISTINCT FROM b OR c`: the right side ends before OR.
     fn parse_infix(
         &self,
@@ -95,8 +101,10 @@ impl Dialect for FlinkDialect {
             Expr::IsDistinctFrom
         } else if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) {
             Expr::IsNotDistinctFrom
+        } else if let Some(json) = predicates::is_json(parser, expr) {
+            return Some(Ok(json));
         } else {
-            return None;
+            return predicates::between(parser, expr);
         };
         let left = Box::new(expr.clone());
         Some(parser.parse_subexpr(precedence).map(|right| make(left, Box::new(right))))

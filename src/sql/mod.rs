@@ -12,6 +12,7 @@ mod data_types;
 mod dialect;
 mod function_text;
 mod lexer;
+mod predicates;
 mod query;
 mod refused;
 mod reserved;

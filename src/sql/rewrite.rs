@@ -15,6 +15,7 @@
 //! | `INTERVAL -'1' DAY` | `INTERVAL '-1' DAY` |
 //! | `default_catalog.default_database.t` | `t` |
 //! | `JSON_VALUE(js, '$.a' NULL ON EMPTY)` | `JSON_VALUE(js, '$.a', "ON EMPTY" => 'NULL')`, see [`super::rewrite_json`] |
+//! | `JSON_OBJECT(KEY k VALUE v)` | `JSON_OBJECT(k, v, "ON NULL" => 'NULL')` |
 //!
 //! What is refused because of one token is in [`super::rewrite_refused`].
 
@@ -95,7 +96,7 @@ const MAX_OPERATORS: usize = 1000;
 struct Frame {
     /// The function whose arguments it holds, in capitals.
     function: Option<String>,
-    /// How many commas it had so far.
+    /// How many commas it had so far, and `VALUE` for one.
     commas: usize,
     /// How many operators since the last comma.
     operators: usize,
@@ -134,6 +135,11 @@ impl<'a> Rewriter<'a> {
         let special = match tok.token() {
             Token::Word(word) if word.quote_style.is_none() => self.word(tok, &word.value),
             Token::Word(_) => self.qualifier(tok),
+            Token::Colon => self.json_value(tok),
+            Token::Comma | Token::RParen => {
+                self.end_of_json_argument(tok);
+                false
+            }
             _ => false,
         };
         if !special {
@@ -253,6 +259,16 @@ impl<'a> Rewriter<'a> {
             "DEFAULT_CATALOG" | "DEFAULT_DATABASE" => return self.qualifier(tok),
             _ if self.at_time_unit() => self.time_unit(tok, word),
             _ if self.at_json_clause(word) => self.json_clauses(),
+            "KEY" if self.at_json_key() => {
+                self.cursor.next();
+            }
+            "VALUE" => return self.json_value(tok),
+            behaviour @ ("NULL" | "ABSENT")
+                if self.makes_json().is_some()
+                    && self.cursor.are_words(&[behaviour, "ON", "NULL"]) =>
+            {
+                self.on_null(tok, behaviour);
+            }
             upper => {
                 let refused = rewrite_refused::word(upper, &self.cursor);
                 self.diagnostics.extend(refused.map(|d| d.at(tok.span)));
@@ -409,6 +425,77 @@ impl<'a> Rewriter<'a> {
                 Some(Token::SingleQuotedString(_) | Token::UnicodeStringLiteral(_))
             )
             && rewrite_json::begins_clause(word)
+    }
+
+    /// The function that makes JSON in whose arguments we are, and what it does
+    /// with NULLs unless it is said.
+    fn makes_json(&self) -> Option<(&str, &'static str)> {
+        let function = self.in_function()?;
+        rewrite_json::on_null(function).map(|behaviour| (function, behaviour))
+    }
+
+    /// True at `KEY` before a key.
+    fn at_json_key(&self) -> bool {
+        let is_name = [Token::Colon, Token::Comma, Token::Period, Token::RParen]
+            .iter()
+            .any(|token| self.next_is(token));
+        self.at_argument_start()
+            && self.makes_json().is_some_and(|(name, _)| rewrite_json::takes_pairs(name))
+            && !is_name
+            && !self.is_next("VALUE")
+    }
+
+    /// `VALUE`, or a colon, between a key and its value.
+    fn json_value(&mut self, tok: &'a Tok) -> bool {
+        let takes_pairs =
+            self.makes_json().is_some_and(|(name, _)| rewrite_json::takes_pairs(name));
+        let Some(frame) = self.frames.last_mut().filter(|f| takes_pairs && f.commas % 2 == 0)
+        else {
+            return false;
+        };
+        frame.commas += 1;
+        frame.operators = 0;
+        self.cursor.next();
+        self.put(Token::Comma, tok);
+        true
+    }
+
+    /// What must have been said where an argument of a function that makes
+    /// JSON ends, or is added.
+    fn end_of_json_argument(&mut self, tok: &'a Tok) {
+        let Some((name, behaviour)) = self.makes_json() else { return };
+        let is_empty = self.previous_is(&Token::LParen);
+        let Some(frame) = self.frames.last() else { return };
+        let is_closed = frame.close.is_some();
+        if rewrite_json::takes_pairs(name) && frame.commas % 2 == 0 && !is_empty && !is_closed {
+            let message =
+                format!("expected `VALUE` and a value, found {}", describe(tok.token()));
+            let diagnostic = Diagnostic::error(message).at(tok.span);
+            return self.diagnostics.push(diagnostic);
+        }
+        if *tok.token() == Token::RParen && !is_closed {
+            self.put_on_null(tok, behaviour, is_empty);
+        }
+    }
+
+    /// `NULL ON NULL`, `ABSENT ON NULL`.
+    fn on_null(&mut self, tok: &'a Tok, behaviour: &str) {
+        let is_empty = self.previous_is(&Token::LParen);
+        self.cursor.take_words(&[behaviour, "ON", "NULL"]);
+        self.put_on_null(tok, behaviour, is_empty);
+        if !self.cursor.is_token(&Token::RParen) {
+            self.diagnostics.push(self.cursor.unexpected("`)`"));
+        }
+        if let Some(frame) = self.frames.last_mut() {
+            frame.close = Some(Token::RParen);
+        }
+    }
+
+    fn put_on_null(&mut self, tok: &'a Tok, behaviour: &str, is_first: bool) {
+        if !is_first {
+            self.put(Token::Comma, tok);
+        }
+        self.out.extend(rewrite_json::on_null_argument(behaviour, tok));
     }
 
     fn json_clauses(&mut self) {

@@ -1,5 +1,5 @@
-//! The clauses of `JSON_VALUE`, `JSON_QUERY` and `JSON_EXISTS`, as named
-//! arguments that sqlparser reads and a planner finds again.
+//! The clauses of JSON functions, as named arguments that sqlparser reads and a
+//! planner finds again.
 //!
 //! | in the file | argument |
 //! |---|---|
@@ -7,6 +7,8 @@
 //! | `NULL ON EMPTY`, `ERROR ON ERROR`, `EMPTY ARRAY ON EMPTY`, `TRUE ON ERROR` | `"ON EMPTY" => 'NULL'`, `"ON ERROR" => 'ERROR'`, … |
 //! | `DEFAULT x ON EMPTY` | `"DEFAULT ON EMPTY" => x` |
 //! | `WITH CONDITIONAL ARRAY WRAPPER` | `WRAPPER => 'CONDITIONAL'` (or `'UNCONDITIONAL'`, `'WITHOUT'`) |
+//! | `NULL ON NULL`, `ABSENT ON NULL` | `"ON NULL" => 'NULL'`, also where it goes without saying |
+//! | `KEY k VALUE v`, `k VALUE v`, `k: v` | `k, v` |
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -34,6 +36,27 @@ const CLAUSE_STARTS: &[&str] = &[
     "WITH",
     "WITHOUT",
 ];
+
+/// What a function that makes JSON does with NULLs unless it is said.
+pub(super) fn on_null(name: &str) -> Option<&'static str> {
+    match name {
+        "JSON_OBJECT" | "JSON_OBJECTAGG" => Some("NULL"),
+        "JSON_ARRAY" | "JSON_ARRAYAGG" => Some("ABSENT"),
+        _ => None,
+    }
+}
+
+/// Whether a function that makes JSON takes keys with values.
+pub(super) fn takes_pairs(name: &str) -> bool {
+    matches!(name, "JSON_OBJECT" | "JSON_OBJECTAGG")
+}
+
+/// The argument that says what is done with NULLs, without a comma before.
+pub(super) fn on_null_argument(behaviour: &str, at: &Tok) -> [TokenWithSpan; 3] {
+    let name = Token::make_word("ON NULL", Some('`'));
+    let value = Token::SingleQuotedString(behaviour.to_owned());
+    [name, Token::RArrow, value].map(|token| TokenWithSpan::new(token, at.inner.span))
+}
 
 pub(super) fn is_function(name: &str) -> bool {
     matches!(name, "JSON_VALUE" | "JSON_QUERY" | "JSON_EXISTS")

@@ -4,7 +4,6 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::{Cursor, describe};
-use super::lexer::Tok;
 use crate::diagnostics::Diagnostic;
 
 /// Refuses what Flink has and we do not run, by the unquoted word in capitals
@@ -14,17 +13,6 @@ pub(super) fn word(word: &str, cursor: &Cursor<'_>) -> Option<Diagnostic> {
     let (what, hint) = match word {
         "MATCH_RECOGNIZE" if is_call => {
             ("MATCH_RECOGNIZE", "express the pattern with window functions")
-        }
-        "IS" if cursor.are_words(&["IS", "JSON"])
-            || cursor.are_words(&["IS", "NOT", "JSON"]) =>
-        {
-            ("IS JSON", "write JSON_EXISTS(x, '$')")
-        }
-        "JSON_OBJECT" | "JSON_OBJECTAGG" | "JSON_ARRAY" | "JSON_ARRAYAGG" if is_call => {
-            (word, "put the text together with CONCAT")
-        }
-        "SYMMETRIC" if cursor.last().is_some_and(|t: &Tok| t.is("BETWEEN")) => {
-            ("BETWEEN SYMMETRIC", "write BETWEEN LEAST(a, b) AND GREATEST(a, b)")
         }
         _ => return None,
     };

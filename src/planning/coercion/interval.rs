@@ -53,9 +53,11 @@ fn shifted(point: Expr, op: Operator, interval: Expr, ty: DataType) -> Expr {
             let utc = DataType::Timestamp(*unit, Some("+00:00".into()));
             cast(sum(cast(point, utc), interval), ty)
         }
-        (DataType::Date32, Some(nanos)) if nanos % NANOS_PER_DAY != 0 => {
-            let timestamp = DataType::Timestamp(TimeUnit::Microsecond, None);
-            shifted(cast(point, timestamp.clone()), op, interval, timestamp)
+        // A DATE moves by whole days.
+        (DataType::Date32, Some(nanos)) => {
+            let days = i32::try_from(nanos / NANOS_PER_DAY).unwrap_or_default();
+            let days = ScalarValue::new_interval_mdn(0, days, 0);
+            sum(point, Expr::Literal(days, None))
         }
         _ => sum(point, interval),
     }

@@ -11,6 +11,7 @@ mod collections;
 mod conditional;
 mod function;
 mod json;
+mod json_syntax;
 mod maps;
 mod math;
 mod planners;

@@ -10,15 +10,18 @@
 //! | `SELECT a + 1, v, v` | `` SELECT a + 1 AS `EXPR$0`, v, v AS v0 ``, as Flink names them |
 //! | `GROUPING_ID(a, b)` | `GROUPING(a, b)` |
 //! | `JSON_VALUE(js, path RETURNING INT)` | `try_cast(json_value(js, path, …), 'INT')` |
+//! | `JSON_OBJECT('k' VALUE x)` | `json_object('k', json_or_null(json_string(x)))`, see [`super::json_syntax`] |
+//! | `(a, b) OVERLAPS (c, INTERVAL '1' DAY)` | `overlaps(a, b, c, c + INTERVAL '1' DAY)` |
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self as sql, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
-    Select, SelectItem, Value, VisitMut, VisitorMut,
+    self as sql, BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, Expr,
+    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval,
+    ObjectName, Select, SelectItem, Value, VisitMut, VisitorMut,
 };
 
+use super::json_syntax;
 use crate::planning::cast::{self, Failure};
 use crate::planning::errors::Misuse;
 use crate::times::parse;
@@ -43,6 +46,13 @@ impl VisitorMut for Rewriter {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Misuse> {
         name_columns(&mut select.projection);
         ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Misuse> {
+        match json_syntax::step(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(misuse) => ControlFlow::Break(misuse),
+        }
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Misuse> {
@@ -119,6 +129,9 @@ fn step(expr: &mut Expr) -> Result<(), String> {
         }
         Expr::Interval(interval) => plain_interval(interval)?,
         Expr::TypedString(typed) => refuse_literal(typed)?,
+        Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => {
+            *expr = call("overlaps", [ends(left)?, ends(right)?].concat());
+        }
         Expr::Function(function) => {
             if let Some(name) = function.name.0.first().and_then(|part| part.as_ident())
                 && name.value.eq_ignore_ascii_case("GROUPING_ID")
@@ -190,6 +203,23 @@ fn rounding(name: &str, inner: &Expr, field: &CeilFloorKind) -> Option<Expr> {
     }
 }
 
+/// The first and the last point of a period.
+fn ends(period: &Expr) -> Result<Vec<Expr>, String> {
+    match period {
+        Expr::Tuple(ends) if ends.len() == 2 => {
+            let (start, end) = (Box::new(ends[0].clone()), Box::new(ends[1].clone()));
+            let end = match *end {
+                Expr::Interval(_) => {
+                    Expr::BinaryOp { left: start.clone(), op: BinaryOperator::Plus, right: end }
+                }
+                point => point,
+            };
+            Ok(vec![*start, end])
+        }
+        _ => Err("OVERLAPS is between periods: (start, end) OVERLAPS (start, end)".to_owned()),
+    }
+}
+
 fn text(text: &str) -> Expr {
     Expr::value(Value::SingleQuotedString(text.to_owned()))
 }
@@ -198,7 +228,12 @@ fn null() -> Expr {
     Expr::value(Value::Null)
 }
 
-fn call(name: &str, args: Vec<Expr>) -> Expr {
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    call_at(Ident::new(name), args)
+}
+
+/// A call whose name stands somewhere in the script.
+pub(super) fn call_at(name: Ident, args: Vec<Expr>) -> Expr {
     let args = args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a)));
     let list = FunctionArgumentList {
         duplicate_treatment: None,
@@ -206,7 +241,7 @@ fn call(name: &str, args: Vec<Expr>) -> Expr {
         clauses: Vec::new(),
     };
     Expr::Function(sql::Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
+        name: ObjectName::from(vec![name]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(list),

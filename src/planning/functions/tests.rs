@@ -16,8 +16,10 @@ use crate::sql::ast::StatementKind;
 use crate::types::{Column, SqlType};
 
 mod casts;
+mod json;
 mod names;
 mod numbers;
+mod predicates;
 mod texts;
 mod times;
 

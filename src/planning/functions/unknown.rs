@@ -45,7 +45,16 @@ const NOT_BUILT: &[&str] =
 const WINDOWS: &[&str] = &["TUMBLE", "HOP", "SESSION"];
 
 /// Functions that syntax stands for, which scripts do not call by name.
-const SYNTAX: &[&str] = &["ceil_to", "field_of", "floor_to", "item"];
+const SYNTAX: &[&str] = &[
+    "ceil_to",
+    "field_of",
+    "floor_to",
+    "is_json",
+    "item",
+    "json_or_null",
+    "json_text",
+    "overlaps",
+];
 
 /// Second names that DataFusion gives functions of Flink's.
 const NOT_FLINKS: &[&str] = &["array_cat", "array_remove_all", "array_to_string", "struct"];

@@ -208,7 +208,8 @@ impl Splitter<'_> {
 
 /// Whether an aggregate's value depends on the order of its rows.
 fn in_order(function: &Expr) -> bool {
-    const NAMES: [&str; 4] = ["FIRST_VALUE", "LAST_VALUE", "LISTAGG", "ARRAY_AGG"];
+    const NAMES: [&str; 5] =
+        ["FIRST_VALUE", "LAST_VALUE", "LISTAGG", "ARRAY_AGG", "JSON_ARRAYAGG"];
     match unaliased(function) {
         Expr::AggregateFunction(function) => {
             NAMES.iter().any(|name| function.func.name().eq_ignore_ascii_case(name))

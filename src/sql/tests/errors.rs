@@ -158,7 +158,6 @@ fn what_flink_has_and_we_do_not_run_is_refused_by_name() {
             "TIMESTAMP WITH TIME ZONE is not supported",
         ),
         ("SELECT * FROM t MATCH_RECOGNIZE (ORDER BY a)", "MATCH_RECOGNIZE is not supported"),
-        ("SELECT a IS NOT JSON FROM t", "IS JSON is not supported"),
         ("SELECT * FROM t /*+ OPTIONS('a'='b') */", "hints (`/*+ … */`) are not supported"),
         (
             "INSERT INTO c.d.t SELECT 1",

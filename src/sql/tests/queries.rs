@@ -204,3 +204,30 @@ fn default_qualifiers_are_dropped() {
         "SELECT * FROM t, `u`"
     );
 }
+
+#[test]
+fn what_sqlparser_does_not_read_becomes_what_it_does() {
+    for (flink, read) in [
+        ("a IS NOT JSON OBJECT", "NOT is_json(a, 'OBJECT')"),
+        ("a || b IS JSON OR c", "is_json(a || b, 'VALUE') OR c"),
+        ("a BETWEEN SYMMETRIC b AND c", "(a BETWEEN b AND c OR a BETWEEN c AND b)"),
+        (
+            "a NOT BETWEEN SYMMETRIC b AND c AND d",
+            "(a NOT BETWEEN b AND c AND a NOT BETWEEN c AND b) AND d",
+        ),
+        ("a BETWEEN ASYMMETRIC b AND c", "a BETWEEN b AND c"),
+        (
+            "CASE a WHEN b, c THEN d WHEN e THEN f ELSE g END",
+            "CASE WHEN a IN (b, c) THEN d WHEN a IN (e) THEN f ELSE g END",
+        ),
+        ("CASE a WHEN b THEN c END", "CASE a WHEN b THEN c END"),
+        (
+            "JSON_OBJECT(KEY k VALUE v, 'x': y)",
+            "JSON_OBJECT(k, v, 'x', y, `ON NULL` => 'NULL')",
+        ),
+        ("JSON_ARRAY(a, b)", "JSON_ARRAY(a, b, `ON NULL` => 'ABSENT')"),
+        ("JSON_ARRAYAGG(a NULL ON NULL)", "JSON_ARRAYAGG(a, `ON NULL` => 'NULL')"),
+    ] {
+        assert_eq!(expr(flink), read);
+    }
+}

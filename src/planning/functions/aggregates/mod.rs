@@ -14,6 +14,7 @@ mod counts;
 mod decimals;
 mod distinct;
 mod first_last;
+mod json;
 mod listagg;
 mod mean;
 mod moments;
@@ -34,6 +35,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr};
 use average::Average;
 use collect::Collect;
 use first_last::{End, EndValue};
+use json::{JsonAgg, Kind};
 use listagg::ListAgg;
 use moments::Spread;
 use percentile::Percentile;
@@ -106,6 +108,8 @@ fn flink() -> Vec<Arc<AggregateUDF>> {
         Arc::new(AggregateUDF::new_from_impl(EndValue::new(End::Last))),
         Arc::new(AggregateUDF::new_from_impl(ListAgg::new())),
         Arc::new(AggregateUDF::new_from_impl(Collect::new())),
+        Arc::new(AggregateUDF::new_from_impl(JsonAgg::new(Kind::Array))),
+        Arc::new(AggregateUDF::new_from_impl(JsonAgg::new(Kind::Object))),
         Arc::new(AggregateUDF::new_from_impl(Percentile::new())),
         variance(Variance::new("var_pop", Spread::VarPop)),
         variance(Variance::new("var_samp", Spread::VarSamp).also("variance")),

@@ -1,4 +1,4 @@
-//! JSON_VALUE, JSON_QUERY and JSON_EXISTS over a string.
+//! JSON_VALUE, JSON_QUERY and JSON_EXISTS over a string; [`build`] makes JSON.
 //!
 //! A path is `$` with `.name`, `['name']`, `[0]`, `[*]` and `.*` behind it, and
 //! perhaps `lax` or `strict` before it; `strict` unless it is said. Strictly,
@@ -11,8 +11,10 @@
 //! a behaviour is `NULL`, `ERROR`, `DEFAULT`, `EMPTY ARRAY`, `EMPTY OBJECT`,
 //! `TRUE`, `FALSE` or `UNKNOWN`. See [`super::syntax`].
 
+mod build;
 mod path;
 mod scan;
+mod write;
 
 use std::sync::Arc;
 
@@ -27,9 +29,12 @@ use super::function::{Function, Parameter};
 use Parameter::Text;
 use path::Path;
 use scan::Found;
+pub(super) use write::Fields;
 
 pub(super) fn all(_: &Session) -> Vec<Arc<ScalarUDF>> {
-    vec![json_value(), json_query(), json_exists(), json_quote(), json_unquote()]
+    let mut all = vec![json_value(), json_query(), json_exists(), json_quote(), json_unquote()];
+    all.extend(build::all());
+    all
 }
 
 /// Paths by their text: one that is the same for all rows is parsed once.

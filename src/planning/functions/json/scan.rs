@@ -85,6 +85,12 @@ fn fields(text: &str) -> impl Iterator<Item = (&str, Found<'_>)> {
     std::iter::from_fn(move || Some((parts.next()?, value(parts.next()?))))
 }
 
+/// The fields of an object, each by its name and the text of its value.
+pub(super) fn named_values(object: &str) -> impl Iterator<Item = (String, String)> {
+    let mut parts = parts(object);
+    std::iter::from_fn(move || Some((unquoted(parts.next()?), parts.next()?.to_owned())))
+}
+
 /// How many bytes the value at the beginning takes.
 fn length(bytes: &[u8]) -> usize {
     let mut depth = 0usize;
@@ -121,9 +127,27 @@ fn unquoted(text: &str) -> String {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// The string as JSON.
+/// The string as JSON, as Java's libraries escape it.
 pub(super) fn quoted(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            control if control < ' ' => {
+                out.push_str(&format!("\\u{:04X}", u32::from(control)));
+            }
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
 }
 
 impl Found<'_> {
@@ -161,7 +185,7 @@ impl Found<'_> {
 }
 
 /// A number as `BigDecimal.toString` prints it, an integer as it is.
-fn number(text: &str) -> String {
+pub(super) fn number(text: &str) -> String {
     if !text.contains(['.', 'e', 'E']) {
         return text.to_owned();
     }

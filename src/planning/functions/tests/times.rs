@@ -122,9 +122,24 @@ fn dates_and_times_of_day() {
         ("CAST('13:05:09' AS TIME)", "TIME", "13:05:09"),
         ("TIME '13:05:09' < CAST('14:00:00' AS TIME)", "BOOLEAN", "true"),
         ("TIMESTAMPADD(HOUR, 1, dt)", "TIMESTAMP", "2024-02-29T01:00:00"),
-        ("dt + INTERVAL '1' HOUR", "TIMESTAMP", "2024-02-29T01:00:00"),
+        ("dt + INTERVAL '1' HOUR", "DATE", "2024-02-29"),
         ("ts BETWEEN '2024-01-01' AND '2025-01-01 00:00:00'", "BOOLEAN", "true"),
         ("dt = '2024-02-29'", "BOOLEAN", "true"),
         ("ts = ltz", "BOOLEAN", "true"),
     ]);
+}
+
+#[test]
+fn a_date_moves_by_whole_days() {
+    let cases = [
+        ("dt + INTERVAL '1' HOUR", "2024-02-29"),
+        ("dt + INTERVAL '24' HOUR", "2024-03-01"),
+        ("dt + INTERVAL '25' HOUR", "2024-03-01"),
+        ("dt - INTERVAL '1' HOUR", "2024-02-29"),
+        ("dt - INTERVAL '1' SECOND", "2024-02-29"),
+        ("dt + INTERVAL '1 12' DAY TO HOUR", "2024-03-01"),
+        ("INTERVAL '1' HOUR + dt", "2024-02-29"),
+        ("dt + INTERVAL '1' MONTH", "2024-03-29"),
+    ];
+    check(&cases.map(|(expression, value)| (expression, "DATE", value)));
 }

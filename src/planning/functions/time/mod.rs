@@ -4,6 +4,7 @@ mod convert;
 pub(crate) mod difference;
 pub(crate) mod fields;
 mod now;
+mod overlaps;
 mod rounding;
 pub(crate) mod wall;
 
@@ -19,5 +20,6 @@ pub(super) fn all(session: &Session) -> Vec<Arc<ScalarUDF>> {
     all.extend(difference::all());
     all.extend(convert::all(session));
     all.extend(now::all(session));
+    all.push(overlaps::overlaps());
     all
 }
