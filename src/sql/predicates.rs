@@ -89,12 +89,12 @@ fn bounds(
     symmetric: bool,
 ) -> Result<Expr, ParserError> {
     let precedence = FlinkDialect.prec_value(Precedence::Between);
-    let one = Box::new(parser.parse_subexpr(precedence)?);
+    let one = parser.parse_subexpr(precedence)?;
     parser.expect_keyword_is(Keyword::AND)?;
-    let other = Box::new(parser.parse_subexpr(precedence)?);
-    let between = |low: &Box<Expr>, high: &Box<Expr>| {
-        let (expr, low, high) = (Box::new(value.clone()), low.clone(), high.clone());
-        Expr::Between { expr, negated, low, high }
+    let other = parser.parse_subexpr(precedence)?;
+    let between = |low: &Expr, high: &Expr| {
+        let own = |expr: &Expr| Box::new(expr.clone());
+        Expr::Between { expr: own(value), negated, low: own(low), high: own(high) }
     };
     if !symmetric {
         return Ok(between(&one, &other));

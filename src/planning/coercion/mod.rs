@@ -138,6 +138,10 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
         Expr::ScalarFunction(function) if function.func.name() == "timestampadd" => {
             interval::timestampadd(function, schema)
         }
+        Expr::ScalarFunction(function) if function.func.name() == "json_object" => {
+            super::functions::check_json_keys(&function.args, schema)?;
+            Ok(Transformed::no(Expr::ScalarFunction(function)))
+        }
         Expr::ScalarFunction(function) => {
             match cast::call::resolved(&function.func, &function.args, schema) {
                 Some(cast) => Ok(Transformed::yes(cast?)),

@@ -33,6 +33,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
+pub(crate) use json::check_json_keys;
 pub(crate) use text::{similar_to, similar_to_each};
 pub(crate) use unknown::{is_foreign, unknown};
 

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, exec_err, plan_err};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::common::{DFSchema, Result, exec_err, plan_err};
+use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
 use serde::de::IgnoredAny;
 
 use super::super::arguments::Arguments;
@@ -107,6 +107,21 @@ fn json_object() -> Arc<ScalarUDF> {
     })
     .repeating()
     .udf()
+}
+
+/// Refuses columns that may be NULL as keys of JSON_OBJECT, as Flink does.
+pub(crate) fn check_json_keys(arguments: &[Expr], schema: &DFSchema) -> Result<()> {
+    for key in arguments.iter().step_by(2) {
+        if let Expr::Column(column) = key
+            && key.nullable(schema)?
+        {
+            let name = column.name();
+            return plan_err!(
+                "the key `{name}` of JSON_OBJECT may be NULL: declare the column NOT NULL"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// `JSON_ARRAY(json, …)`.

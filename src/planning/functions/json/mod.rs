@@ -27,6 +27,7 @@ use super::Session;
 use super::arguments::{Arguments, Texts};
 use super::function::{Function, Parameter};
 use Parameter::Text;
+pub(crate) use build::check_json_keys;
 use path::Path;
 use scan::Found;
 pub(super) use write::Fields;

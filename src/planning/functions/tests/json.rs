@@ -90,7 +90,7 @@ fn what_has_no_json_is_refused() {
         ("JSON_STRING(MAP[1, 2])", "MAP<INT, INT> has no JSON: its keys are no strings"),
         ("JSON_ARRAY(NULL)", "a NULL of no type in JSON_ARRAY"),
         ("JSON_OBJECT('x' VALUE NULL)", "a NULL of no type in JSON_OBJECT"),
-        ("JSON_OBJECT(nil VALUE i)", "a key of a JSON object is NULL"),
+        ("JSON_OBJECT(nil VALUE i)", "the key `nil` of JSON_OBJECT may be NULL"),
         ("JSON_OBJECT(1 VALUE i)", "JSON_OBJECT([STRING, …]) is INT"),
         ("JSON_OBJECT('a', i)", "expected `VALUE` and a value, found `,`"),
         ("JSON_OBJECT('a')", "expected `VALUE` and a value, found `)`"),
