@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DataFusionError, Result, TableReference, plan_err};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{
@@ -20,6 +21,7 @@ use super::catalog::Catalog;
 use super::functions::{self, Session};
 use super::lookup;
 use super::user_functions::DeclaredFunctions;
+use super::window::{AssignWindowNode, WindowKind};
 use crate::diagnostics::closest;
 
 /// DataFusion's session, set up for Flink's SQL and for plans that run on one
@@ -49,6 +51,30 @@ pub fn session_state(session: &Session) -> SessionState {
         .with_window_functions(functions::window_functions());
     builder.expr_planners().replace(functions::expr_planners(session));
     builder.build()
+}
+
+/// `plan` after DataFusion's optimizer.
+///
+/// # Errors
+/// Those of its rules.
+pub fn optimized(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    let is_session = |node: &LogicalPlan| match node {
+        LogicalPlan::Extension(e) => {
+            let node = e.node.as_any().downcast_ref::<AssignWindowNode>();
+            Ok(node.is_some_and(|n| matches!(n.spec.kind, WindowKind::Session { .. })))
+        }
+        _ => Ok(false),
+    };
+    if !plan.exists(is_session)? {
+        return state.optimize(plan);
+    }
+    // It puts an aggregate by more columns below COUNT(DISTINCT …), and sessions are
+    // formed by what the lowest aggregate is by.
+    const ADDS_KEYS: &str = "single_distinct_aggregation_to_group_by";
+    let rules = state.optimizers().iter().filter(|rule| rule.name() != ADDS_KEYS);
+    let rules = rules.cloned().collect();
+    let builder = SessionStateBuilder::new_from_existing(state.clone());
+    builder.with_optimizer_rules(rules).build().optimize(plan)
 }
 
 /// Answers DataFusion's planner from the catalog.

@@ -412,9 +412,7 @@ impl<'a> Planner<'a> {
         let fitted = insert::fit(insert, query, &table, &time_zone, self.batch(), self.script)
             .map_err(|e| vec![e])?;
         let sink = self.sink(&table, &time_zone)?;
-        let optimized = self
-            .state
-            .optimize(&fitted.plan)
+        let optimized = context::optimized(&fitted.plan, &self.state)
             .map_err(|e| vec![self.placed(&e, &insert.query, Step::Optimizing)])?;
         let connector = connector_of(&table);
         let bounded = split::is_bounded(&optimized)
