@@ -169,6 +169,20 @@ impl Committer {
     /// Another process has taken over, or a store fails: then nothing more may
     /// be committed by this one, and a new one goes on from what is.
     pub fn commit(&mut self, commit: Commit) -> Result<Committed, CheckpointError> {
+        // Whatever fails in a process that slept while another took over, as what it
+        // staged was cleared away: that is why it must stop.
+        self.try_commit(commit).map_err(|error| self.overtaken().unwrap_or(error))
+    }
+
+    /// Another process's word that this one is not to go on.
+    fn overtaken(&self) -> Option<CheckpointError> {
+        let newest = self.archive.newest().ok().flatten()?;
+        let job = self.identity.job.clone();
+        (newest.attempt != self.attempt)
+            .then(|| CheckpointError::Fenced { job, by: Some(newest.writer) })
+    }
+
+    fn try_commit(&mut self, commit: Commit) -> Result<Committed, CheckpointError> {
         let Step::Ready(last) = self.writer.step().clone() else {
             return Err(CheckpointError::Fenced { job: self.identity.job.clone(), by: None });
         };

@@ -39,6 +39,8 @@ pub fn session_state(session: &Session) -> SessionState {
     // NULL is the least value in Flink's ORDER BY.
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();
     options.execution.time_zone = Some(session.time_zone.clone());
+    // A subquery as a value becomes a join, which the split knows.
+    options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     options.optimizer.enable_dynamic_filter_pushdown = false;
     options.optimizer.enable_topk_dynamic_filter_pushdown = false;
     options.optimizer.enable_join_dynamic_filter_pushdown = false;

@@ -22,6 +22,7 @@ mod keyed_rows;
 mod lookup;
 mod merging;
 mod not_in;
+mod one_row;
 pub mod pipeline;
 mod relation;
 pub mod side_tables;
@@ -363,6 +364,7 @@ impl<'a> Planner<'a> {
         functions::syntax::rewrite(&mut *ast)?;
         let plan = SqlToRel::new(&context)
             .sql_statement_to_plan(sql::Statement::Query(ast))
+            .and_then(one_row::checked)
             .and_then(not_in::rewrite)
             .and_then(lookup::mark)
             .and_then(|plan| coercion::typed_plan(plan, &self.time_zone()))?;

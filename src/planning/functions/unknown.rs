@@ -37,10 +37,6 @@ const FOREIGN: &[(&str, &str)] = &[
     ("VAR", "VARIANCE(x)"),
 ];
 
-/// Functions of Flink's that there are none of here.
-const NOT_BUILT: &[&str] =
-    &["CUME_DIST", "DENSE_RANK", "LAG", "LEAD", "NTILE", "PERCENT_RANK", "RANK"];
-
 /// The older windows, whose names are no functions by themselves.
 const WINDOWS: &[&str] = &["TUMBLE", "HOP", "SESSION"];
 
@@ -72,9 +68,6 @@ pub(crate) fn unknown(name: &str) -> Diagnostic {
     if window_functions().iter().any(|function| function.name().to_uppercase() == plain) {
         return Diagnostic::error(format!("{plain} needs OVER (…)"))
             .hint(format!("write {plain}() OVER (PARTITION BY … ORDER BY …)"));
-    }
-    if NOT_BUILT.contains(&plain.as_str()) {
-        return Diagnostic::error(format!("{plain} is not supported"));
     }
     if let Some(window) = WINDOWS.iter().find(|window| plain.starts_with(**window)) {
         return Diagnostic::error(format!("{plain} is out of place here")).hint(format!(

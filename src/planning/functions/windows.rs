@@ -1,4 +1,5 @@
-//! ROW_NUMBER, RANK and DENSE_RANK are BIGINT in Flink, unsigned in DataFusion.
+//! Functions of OVER. Those that number rows are BIGINT in Flink, unsigned in
+//! DataFusion.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::functions_window::{rank, row_number};
+use datafusion::functions_window::{cume_dist, lead_lag, nth_value, ntile, rank, row_number};
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
 use datafusion::logical_expr::{
     LimitEffect, PartitionEvaluator, Signature, WindowUDF, WindowUDFImpl,
@@ -15,12 +16,22 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::PhysicalExpr;
 
 pub(super) fn all() -> Vec<Arc<WindowUDF>> {
-    let mut all: Vec<_> =
-        [row_number::row_number_udwf(), rank::rank_udwf(), rank::dense_rank_udwf()]
-            .into_iter()
-            .map(|inner| Arc::new(WindowUDF::new_from_impl(Signed { inner })))
-            .collect();
-    all.extend([rank::percent_rank_udwf()]);
+    let numbers = [
+        row_number::row_number_udwf(),
+        rank::rank_udwf(),
+        rank::dense_rank_udwf(),
+        ntile::ntile_udwf(),
+    ];
+    let signed = |inner| Arc::new(WindowUDF::new_from_impl(Signed { inner }));
+    let mut all: Vec<_> = numbers.into_iter().map(signed).collect();
+    all.extend([
+        rank::percent_rank_udwf(),
+        cume_dist::cume_dist_udwf(),
+        lead_lag::lag_udwf(),
+        lead_lag::lead_udwf(),
+        nth_value::first_value_udwf(),
+        nth_value::last_value_udwf(),
+    ]);
     all
 }
 

@@ -116,7 +116,10 @@ fn with_order(
     places: &dyn Fn(&[Sort]) -> Vec<Sort>,
 ) -> Option<Vec<Expr>> {
     let is_number = |expr: &Expr| match unaliased(expr) {
-        Expr::WindowFunction(f) => f.fun.name().eq_ignore_ascii_case("row_number"),
+        Expr::WindowFunction(f) => {
+            let name = f.fun.name().to_lowercase();
+            ["row_number", "ntile", "lag", "lead"].contains(&name.as_str())
+        }
         _ => false,
     };
     if !over.window_expr.iter().any(is_number) {
@@ -146,22 +149,33 @@ fn every_column(schema: &DFSchema) -> Vec<Sort> {
     columns.map(|column| Sort::new(Expr::Column(Column::from(column)), true, true)).collect()
 }
 
-/// `exprs` over `input`, with the columns and names that `over` gives.
+/// `exprs` over `input`, with the columns and names that `over` gives. Those whose
+/// order has become another than that of the rest are a step of their own.
 fn unnamed(
     over: &logical::Window,
     exprs: Vec<Expr>,
     input: LogicalPlan,
 ) -> Result<LogicalPlan> {
     let functions = exprs.len();
-    let plan = LogicalPlan::Window(logical::Window::try_new(exprs, Arc::new(input))?);
-    let width = plan.schema().fields().len();
     let kept = over.schema.fields().len() - functions;
-    let mut columns: Vec<Expr> = (0..kept)
-        .map(|i| Expr::Column(Column::from(plan.schema().qualified_field(i))))
-        .collect();
-    for (i, at) in (width - functions..width).enumerate() {
-        let column = Expr::Column(Column::from(plan.schema().qualified_field(at)));
-        columns.push(column.alias(over.schema.field(kept + i).name()));
+    let mut plan = input;
+    let mut places = vec![0; functions];
+    for changed in [false, true] {
+        let is_now = |i: &usize| (exprs[*i] != over.window_expr[*i]) == changed;
+        let now: Vec<usize> = (0..functions).filter(is_now).collect();
+        if now.is_empty() {
+            continue;
+        }
+        for (place, i) in (plan.schema().fields().len()..).zip(&now) {
+            places[*i] = place;
+        }
+        let exprs = now.into_iter().map(|i| exprs[i].clone()).collect();
+        plan = LogicalPlan::Window(logical::Window::try_new(exprs, Arc::new(plan))?);
+    }
+    let column = |at| Expr::Column(Column::from(plan.schema().qualified_field(at)));
+    let mut columns: Vec<Expr> = (0..kept).map(column).collect();
+    for (i, at) in places.into_iter().enumerate() {
+        columns.push(column(at).alias(over.schema.field(kept + i).name()));
     }
     Ok(LogicalPlan::Projection(logical::Projection::try_new(columns, Arc::new(plan))?))
 }
