@@ -1,12 +1,13 @@
 //! `+ - * / %` of numbers. Integers stay integers and wrap; `%` has the type of
-//! its right side; a DECIMAL beside a DOUBLE becomes one.
+//! its right side; a DECIMAL beside a DOUBLE becomes one; of FLOAT and DOUBLE the
+//! left one counts.
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 
-use super::common::{common_type, exact};
+use super::common::{common_type_in_order, exact};
 use super::decimal::{self, Operation};
 use super::{as_type, interval};
 use crate::planning::cast;
@@ -40,7 +41,7 @@ pub(super) fn typed(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed
     if !numeric(&lt) || !numeric(&rt) || (lt.is_null() && rt.is_null()) {
         return unchanged(left, right);
     }
-    let Some(common) = common_type([&lt, &rt]) else { return unchanged(left, right) };
+    let Some(common) = common_type_in_order([&lt, &rt]) else { return unchanged(left, right) };
     if matches!(common, DataType::Decimal128(..)) {
         return decimals(*left, op, *right, schema);
     }

@@ -5,7 +5,7 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::{Case, Expr, ExprSchemable};
 
-use super::common::common_type;
+use super::common::{common_type, common_type_in_order};
 use super::{as_type, condition};
 use crate::planning::functions::flink_name;
 
@@ -15,7 +15,7 @@ pub(super) fn typed(mut case: Case, schema: &DFSchema) -> Result<Transformed<Exp
     }
     let branches = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
     let types = branches.map(|e| e.get_type(schema)).collect::<Result<Vec<_>>>()?;
-    let Some(common) = common_type(&types) else {
+    let Some(common) = common_type_in_order(&types) else {
         let names = types.iter().map(flink_name).collect::<Vec<_>>().join(", ");
         return plan_err!("the branches of CASE have no type in common: {names}");
     };

@@ -30,6 +30,20 @@ pub(crate) fn common_type<'a>(
     types.try_fold(first, |common, ty| pair(&common, ty))
 }
 
+/// The same, but of a FLOAT and a DOUBLE the one that comes first: so it is in
+/// Flink's arithmetic, CASE and IF.
+pub(crate) fn common_type_in_order<'a>(
+    types: impl IntoIterator<Item = &'a DataType> + Clone,
+) -> Option<DataType> {
+    let common = common_type(types.clone())?;
+    let is_decimal = |ty: &DataType| matches!(ty, DataType::Decimal128(..));
+    let first = types.clone().into_iter().find(|ty| ty.is_floating());
+    Some(match first {
+        Some(DataType::Float32) if !types.into_iter().any(is_decimal) => DataType::Float32,
+        _ => common,
+    })
+}
+
 fn pair(a: &DataType, b: &DataType) -> Option<DataType> {
     use DataType::{
         Binary, BinaryView, Date32, Decimal128, Float32, Float64, LargeUtf8, Null, Timestamp,

@@ -102,7 +102,7 @@ fn step(expr: Expr, schema: &DFSchema, time_zone: &str) -> Result<Transformed<Ex
             arithmetic::typed(binary, schema)
         }
         Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
-            concat::typed(binary, schema, time_zone)
+            concat::checked(binary, schema)
         }
         Expr::BinaryExpr(binary) => {
             let typed = comparison::typed(binary, schema, time_zone)?;

@@ -1,5 +1,6 @@
 //! Functions of arrays that look at elements one by one: ARRAY_APPEND,
-//! ARRAY_PREPEND, ARRAY_CONTAINS, ARRAY_POSITION, ARRAY_SORT.
+//! ARRAY_PREPEND, ARRAY_CONTAINS, ARRAY_POSITION, ARRAY_REMOVE, ARRAY_CONCAT,
+//! ARRAY_SLICE, ARRAY_SORT.
 //!
 //! A NULL array gives NULL; a NULL element is an element like any other, except
 //! that it has no position.
@@ -7,15 +8,15 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, UInt32Array, make_comparator};
-use arrow::buffer::OffsetBuffer;
-use arrow::compute::{SortOptions, cast, concat, take};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::compute::{SortOptions, cast, concat, not, nullif, take};
 use arrow::datatypes::{DataType, Field, Int32Type};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::ScalarUDF;
 
 use super::function::{Function, Parameter};
 use crate::planning::coercion::common::common_type;
-use Parameter::{Any, Boolean};
+use Parameter::{Any, Boolean, Integer};
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     vec![
@@ -23,6 +24,9 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         added("array_prepend", End::Front),
         contains(),
         position(),
+        removed(),
+        joined(),
+        slice(),
         sort(),
     ]
 }
@@ -47,6 +51,25 @@ fn meet(name: &str, types: &[DataType]) -> Result<Vec<DataType>> {
             super::flink_name(&types[0]),
             super::flink_name(&types[1])
         ),
+    }
+}
+
+/// The same, where the element must be of the array's type, or become it.
+fn fits(name: &str, types: &[DataType]) -> Result<Vec<DataType>> {
+    let met = meet(name, types)?;
+    match &types[0] {
+        DataType::List(item)
+            if !item.data_type().is_null()
+                && super::flink_name(item.data_type()) != super::flink_name(&met[1]) =>
+        {
+            plan_err!(
+                "{} looks for {} in {}",
+                name.to_uppercase(),
+                super::flink_name(&types[1]),
+                super::flink_name(&types[0])
+            )
+        }
+        _ => Ok(met),
     }
 }
 
@@ -123,7 +146,7 @@ fn contains() -> Arc<ScalarUDF> {
             lists.is_valid(row).then_some(found)
         }))
     })
-    .coercing(|types| meet(NAME, types))
+    .coercing(|types| fits(NAME, types))
     .udf()
 }
 
@@ -143,7 +166,116 @@ fn position() -> Arc<ScalarUDF> {
             Some(found.map_or(0, |at| at as i32 + 1))
         }))
     })
-    .coercing(|types| meet(NAME, types))
+    .coercing(|types| fits(NAME, types))
+    .udf()
+}
+
+/// `ARRAY_REMOVE(array, element)`: the array without all that equal it, a NULL
+/// too.
+fn removed() -> Arc<ScalarUDF> {
+    const NAME: &str = "array_remove";
+    Function::new(NAME, &[Any, Any], DataType::Null, |args| {
+        let lists = cast(&args.array(0)?, args.returns)?;
+        let lists = lists.as_list::<i32>();
+        let elements = cast(&args.array(1)?, lists.values().data_type())?;
+        let compare = make_comparator(lists.values(), &elements, SortOptions::default())?;
+        chosen(lists, |row| {
+            range_of(lists, row).filter(|at| compare(*at, row).is_ne()).collect()
+        })
+    })
+    .coercing(|types| fits(NAME, types))
+    .returning(|types| Ok(types[0].clone()))
+    .udf()
+}
+
+/// Lists of the elements at the places that `places` gives for a row.
+fn chosen(lists: &ListArray, places: impl Fn(usize) -> Vec<usize>) -> Result<ArrayRef> {
+    let (mut all, mut lengths) = (Vec::new(), Vec::with_capacity(lists.len()));
+    for row in 0..lists.len() {
+        let own = if lists.is_valid(row) { places(row) } else { Vec::new() };
+        lengths.push(own.len());
+        all.extend(own.into_iter().map(|at| at as u32));
+    }
+    rebuilt(lists, lists.values(), all, lengths)
+}
+
+/// `ARRAY_CONCAT(array, …)`: NULL if one of them is.
+fn joined() -> Arc<ScalarUDF> {
+    Function::new("array_concat", &[Any, Any], DataType::Null, |args| {
+        let arrays = (0..args.len()).map(|at| Ok(cast(&args.array(at)?, args.returns)?));
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+        let lists: Vec<&ListArray> = arrays.iter().map(|array| array.as_list()).collect();
+        let values: Vec<&dyn Array> = lists.iter().map(|list| list.values().as_ref()).collect();
+        let nulls = lists.iter().fold(None, |nulls: Option<NullBuffer>, list| {
+            NullBuffer::union(nulls.as_ref(), list.nulls())
+        });
+        let (mut places, mut lengths) = (Vec::new(), Vec::new());
+        for row in 0..args.rows {
+            let before = places.len();
+            let is_valid = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+            let mut first = 0;
+            for list in lists.iter().filter(|_| is_valid) {
+                places.extend(range_of(list, row).map(|at| (first + at) as u32));
+                first += list.values().len();
+            }
+            lengths.push(places.len() - before);
+        }
+        let DataType::List(item) = args.returns else {
+            return plan_err!("ARRAY_CONCAT takes ARRAYs");
+        };
+        let values = take(&concat(&values)?, &UInt32Array::from(places), None)?;
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, nulls)?))
+    })
+    .coercing(|types| {
+        let items = types.iter().map(|ty| match ty {
+            DataType::List(item) => Ok(item.data_type()),
+            DataType::Null => Ok(&DataType::Null),
+            other => {
+                plan_err!("ARRAY_CONCAT takes ARRAYs, not {}", super::flink_name(other))
+            }
+        });
+        match common_type(items.collect::<Result<Vec<_>>>()?) {
+            Some(item) => Ok(vec![list_of(&item); types.len()]),
+            None => plan_err!("the ARRAYs of ARRAY_CONCAT have no type in common"),
+        }
+    })
+    .returning(|types| Ok(types[0].clone()))
+    .repeating()
+    .udf()
+}
+
+/// `ARRAY_SLICE(array, first[, last])`: both counted from 1, or from the end if
+/// they are negative; 0 is 1.
+fn slice() -> Arc<ScalarUDF> {
+    Function::new("array_slice", &[Any, Integer, Integer], DataType::Null, |args| {
+        let lists = args.array(0)?;
+        let lists = lists.as_list::<i32>();
+        let first = args.integers(1)?;
+        let last = (args.len() > 2).then(|| args.integers(2)).transpose()?;
+        let bounds = |row: usize| {
+            let last = last.as_ref().map_or(Some(-1), |last| last.get(row));
+            first.get(row).zip(last)
+        };
+        let known = (0..lists.len()).map(|row| bounds(row).is_some()).collect();
+        let slices = chosen(lists, |row| {
+            let own = range_of(lists, row);
+            let Some((first, last)) = bounds(row) else { return Vec::new() };
+            let length = own.len() as i64;
+            let place =
+                |at: i64| if at < 0 { at.saturating_add(length + 1) } else { at }.max(1);
+            let (first, last) = (place(first), place(last).min(length));
+            let places = first..=last;
+            places.map(|at| own.start + at as usize - 1).collect()
+        })?;
+        Ok(nullif(&slices, &not(&known)?)?)
+    })
+    .coercing(|types| match &types[0] {
+        DataType::List(_) => Ok(types.to_vec()),
+        other => plan_err!("ARRAY_SLICE takes an ARRAY, not {}", super::flink_name(other)),
+    })
+    .returning(|types| Ok(types[0].clone()))
+    .optional(1)
     .udf()
 }
 

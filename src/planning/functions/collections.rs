@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, UInt32Array, make_comparator};
+use arrow::array::{Array, ArrayRef, AsArray, StructArray, UInt32Array, make_comparator};
 use arrow::compute::{SortOptions, cast, is_null, nullif, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Int32Type};
 use datafusion::common::{Result, exec_err, internal_err, plan_err};
@@ -21,18 +21,14 @@ use super::function::{Function, Parameter};
 use Parameter::Any;
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    let mut all = vec![item(), field(), cardinality(), element()];
+    let mut all = vec![item(), field(), row(), cardinality(), element()];
     all.extend([
-        renamed(&nested::remove::array_remove_all_udf(), &["array_remove"]),
         renamed(&nested::string::array_to_string_udf(), &["array_join"]),
-        renamed(&datafusion::functions::core::r#struct(), &["row"]),
         nested::set_ops::array_distinct_udf(),
         nested::set_ops::array_union_udf(),
         nested::set_ops::array_intersect_udf(),
         nested::except::array_except_udf(),
-        nested::concat::array_concat_udf(),
         nested::reverse::array_reverse_udf(),
-        nested::extract::array_slice_udf(),
         nested::min_max::array_max_udf(),
         nested::min_max::array_min_udf(),
         nested::map_entries::map_entries_udf(),
@@ -163,6 +159,24 @@ impl ScalarUDFImpl for FieldOf {
         }
         Ok(ColumnarValue::Array(nullif(column, &is_null(&rows)?)?))
     }
+}
+
+/// `ROW(a, b)`: its fields are named by their places, as in Flink.
+fn row() -> Arc<ScalarUDF> {
+    let fields = |types: &[DataType]| {
+        let names = (0..types.len()).map(|at| format!("EXPR${at}"));
+        names.zip(types).map(|(name, ty)| Field::new(name, ty.clone(), true)).collect()
+    };
+    Function::new("row", &[Any], DataType::Null, |args| {
+        let DataType::Struct(fields) = args.returns else {
+            return internal_err!("ROW is a struct");
+        };
+        let columns = (0..args.len()).map(|at| args.array(at)).collect::<Result<_>>()?;
+        Ok(Arc::new(StructArray::try_new(fields.clone(), columns, None)?))
+    })
+    .repeating()
+    .returning(move |types| Ok(DataType::Struct(fields(types))))
+    .udf()
 }
 
 fn lengths(args: &Arguments<'_>) -> Result<Vec<Option<i32>>> {

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Case, Expr, ScalarUDF, lit};
 
 use super::flink_name;
 use super::function::{Function, Parameter};
-use crate::planning::coercion::common::common_type;
+use crate::planning::coercion::common::{common_type, common_type_in_order};
 use Parameter::{Any, Boolean, Text};
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
@@ -34,7 +34,11 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
 
 /// All of `types` from `first` on, brought to what they have in common.
 fn shared(name: &str, first: usize, types: &[DataType]) -> Result<Vec<DataType>> {
-    let Some(common) = common_type(&types[first..]) else {
+    let common = match name {
+        "IF" => common_type_in_order(&types[first..]),
+        _ => common_type(&types[first..]),
+    };
+    let Some(common) = common else {
         let names = types[first..].iter().map(flink_name).collect::<Vec<_>>().join(", ");
         return plan_err!("the values of {name} have no type in common: {names}");
     };

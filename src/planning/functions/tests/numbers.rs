@@ -2,6 +2,28 @@
 
 use super::{check, check_error};
 
+/// Of FLOAT and DOUBLE the first counts where Flink 2.3 lets it.
+#[test]
+fn float_beside_double() {
+    check(&[
+        ("r + f", "FLOAT", "3.0"),
+        ("f + r", "DOUBLE", "3.0"),
+        ("CAST(CAST(3 AS FLOAT) * CAST(16777217 AS DOUBLE) AS BIGINT)", "BIGINT", "50331648"),
+        ("CAST(0.2 AS DOUBLE) + CAST(0.1 AS FLOAT)", "DOUBLE", "0.30000000149011613"),
+        ("r / CAST(3 AS DOUBLE)", "FLOAT", "0.16666667"),
+        ("r + d", "DOUBLE", "3.0"),
+        ("r + 1.5", "DOUBLE", "2.0"),
+        ("r * 1", "FLOAT", "0.5"),
+        ("CASE WHEN NOT b THEN r ELSE f END", "FLOAT", "2.5"),
+        ("CASE WHEN b THEN f ELSE r END", "DOUBLE", "2.5"),
+        ("CASE WHEN b THEN r ELSE 1.5 END", "DOUBLE", "0.5"),
+        ("IF(b, r, f)", "FLOAT", "0.5"),
+        ("COALESCE(r, f)", "DOUBLE", "0.5"),
+        ("GREATEST(r, f)", "DOUBLE", "2.5"),
+        ("NULLIF(r, f)", "FLOAT", "0.5"),
+    ]);
+}
+
 #[test]
 fn arithmetic_has_flinks_types() {
     check(&[
@@ -16,7 +38,7 @@ fn arithmetic_has_flinks_types() {
         ("ti + ti", "TINYINT", "-56"),
         ("f * 0.25", "DOUBLE", "0.625"),
         ("r * i", "FLOAT", "3.5"),
-        ("r + f", "DOUBLE", "3.0"),
+        ("r + f", "FLOAT", "3.0"),
         ("f * r", "DOUBLE", "1.25"),
         ("r + d", "DOUBLE", "3.0"),
         ("l * 0.908", "DECIMAL(24, 3)", "-6.356"),

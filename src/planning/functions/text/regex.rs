@@ -141,7 +141,7 @@ fn regexp_extract() -> Arc<ScalarUDF> {
 }
 
 /// `REGEXP_EXTRACT_ALL(s, pattern[, group])`: the first group of each match
-/// unless it is said.
+/// unless it is said; NULL if there is no such group.
 fn regexp_extract_all() -> Arc<ScalarUDF> {
     let returns = list_of(&DataType::Utf8View);
     Function::new("regexp_extract_all", &[Text, Text, Integer], returns, |args| {
@@ -151,9 +151,9 @@ fn regexp_extract_all() -> Arc<ScalarUDF> {
             let group = groups.as_ref().map_or(Some(1), |g| g.get(row));
             let (Some(text), Some(group)) = (texts.get(row), group) else { return Ok(None) };
             let Some(regex) = regexes.get(row)? else { return Ok(None) };
-            let most = regex.captures_len() - 1;
-            let Some(group) = usize::try_from(group).ok().filter(|g| *g <= most) else {
-                return exec_err!("'{regex}' has the groups 0 to {most}, not {group}");
+            let is_there = |group: &usize| *group < regex.captures_len();
+            let Some(group) = usize::try_from(group).ok().filter(is_there) else {
+                return Ok(None);
             };
             for found in finds(text, regex) {
                 let captures = regex.captures_at(text, found.start());
