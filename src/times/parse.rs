@@ -188,9 +188,9 @@ impl Found {
             Field::DayOfMonth => (&mut self.day, 1..=31, value),
             Field::DayOfYear => (&mut self.day_of_year, 1..=366, value),
             Field::Hour => (&mut self.hour, 0..=24, value),
-            Field::HourFromOne => (&mut self.hour, 0..=23, value % 24),
+            Field::HourFromOne => (&mut self.hour, 0..=23, last_is_first(value, 24)),
             Field::HourOfHalf => (&mut self.hour_of_half, 0..=11, value),
-            Field::ClockHour => (&mut self.hour_of_half, 0..=11, value % 12),
+            Field::ClockHour => (&mut self.hour_of_half, 0..=11, last_is_first(value, 12)),
             Field::Minute => (&mut self.minute, 0..=59, value),
             Field::Second => (&mut self.second, 0..=59, value),
             Field::Nano => (&mut self.nanos, 0..=999_999_999, value),
@@ -316,6 +316,11 @@ pub(crate) fn date(text: &str) -> Option<i64> {
     checked_days(year, month, day)
 }
 
+/// An hour counted to `last`, which is where the count begins.
+fn last_is_first(hour: i64, last: i64) -> i64 {
+    if hour == last { 0 } else { hour }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -367,6 +372,10 @@ mod tests {
             ("yyyy-MM-dd", "2024-2-29", None),
             ("yyyy-MM-dd", "2024-02-29 ", None),
             ("EEE yyyy-MM-dd", "Fri 2024-02-29", None),
+            ("yyyy-MM-dd hh:mm", "2024-01-02 13:04", None),
+            ("yyyy-MM-dd hh:mm a", "2024-01-02 01:04 PM", at("2024-01-02 13:04:00")),
+            ("yyyy-MM-dd hh:mm a", "2024-01-02 12:04 PM", at("2024-01-02 12:04:00")),
+            ("yyyy-MM-dd kk:mm", "2024-01-02 24:04", at("2024-01-02 00:04:00")),
         ] {
             let compiled = Pattern::compile(pattern).expect("a pattern");
             assert_eq!(compiled.parse(text), expected, "{pattern} {text}");

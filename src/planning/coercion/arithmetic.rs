@@ -38,6 +38,13 @@ pub(super) fn typed(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed
         let (lt, rt) = (flink_name(&lt), flink_name(&rt));
         return plan_err!("`{op}` does not take {lt} and {rt}");
     }
+    if let (Operator::Modulo, Some(other)) = (op, [&lt, &rt].iter().find(|ty| ty.is_floating()))
+    {
+        return plan_err!(
+            "`%` and MOD take whole numbers and DECIMALs, not {}",
+            flink_name(other)
+        );
+    }
     if !numeric(&lt) || !numeric(&rt) || (lt.is_null() && rt.is_null()) {
         return unchanged(left, right);
     }

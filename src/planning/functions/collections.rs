@@ -31,7 +31,6 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         nested::reverse::array_reverse_udf(),
         nested::min_max::array_max_udf(),
         nested::min_max::array_min_udf(),
-        nested::map_entries::map_entries_udf(),
         nested::map_keys::map_keys_udf(),
         nested::map_values::map_values_udf(),
     ]);

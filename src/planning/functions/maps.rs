@@ -1,4 +1,5 @@
-//! Functions that make maps: MAP_FROM_ARRAYS, MAP_UNION, STR_TO_MAP.
+//! Functions that make maps, and MAP_ENTRIES, which takes one apart:
+//! MAP_FROM_ARRAYS, MAP_UNION, STR_TO_MAP.
 //!
 //! Of equal keys the last one counts.
 
@@ -6,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, MapArray, StringViewBuilder, StructArray, UInt32Array,
+    Array, ArrayRef, AsArray, ListArray, MapArray, StringViewBuilder, StructArray, UInt32Array,
     make_comparator,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
@@ -15,11 +16,12 @@ use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::ScalarUDF;
 
+use super::arrays::list_of;
 use super::function::{Function, Parameter};
 use Parameter::{Any, Text};
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    vec![from_arrays(), union(), str_to_map()]
+    vec![from_arrays(), union(), str_to_map(), entries_of()]
 }
 
 fn map_of(key: &DataType, value: &DataType) -> DataType {
@@ -165,6 +167,23 @@ fn str_to_map() -> Arc<ScalarUDF> {
         maps(args.returns, keys, values, lengths, Some(NullBuffer::from(valid)))
     })
     .optional(2)
+    .udf()
+}
+
+/// `MAP_ENTRIES(map)`: an ARRAY of ROWs `key` and `value`, in the map's order.
+fn entries_of() -> Arc<ScalarUDF> {
+    Function::new("map_entries", &[Any], DataType::Null, |args| {
+        let maps = args.array(0)?;
+        let maps = maps.as_map();
+        let DataType::List(item) = args.returns else { return exec_err!("no ARRAY") };
+        let entries: ArrayRef = Arc::new(maps.entries().clone());
+        let (offsets, nulls) = (maps.offsets().clone(), maps.nulls().cloned());
+        Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, entries, nulls)?))
+    })
+    .returning(|types| match &types[0] {
+        DataType::Map(entries, _) => Ok(list_of(entries.data_type())),
+        other => plan_err!("MAP_ENTRIES takes a MAP, not {}", super::flink_name(other)),
+    })
     .udf()
 }
 
