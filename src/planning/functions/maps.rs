@@ -1,5 +1,5 @@
 //! Functions that make maps, and MAP_ENTRIES, which takes one apart:
-//! MAP_FROM_ARRAYS, MAP_UNION, STR_TO_MAP.
+//! `MAP[…]`, MAP_FROM_ARRAYS, MAP_UNION, STR_TO_MAP.
 //!
 //! Of equal keys the last one counts.
 
@@ -18,10 +18,11 @@ use datafusion::logical_expr::ScalarUDF;
 
 use super::arrays::list_of;
 use super::function::{Function, Parameter};
+use crate::planning::coercion::common::common_type;
 use Parameter::{Any, Text};
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    vec![from_arrays(), union(), str_to_map(), entries_of()]
+    vec![literal(), from_arrays(), union(), str_to_map(), entries_of()]
 }
 
 fn map_of(key: &DataType, value: &DataType) -> DataType {
@@ -46,6 +47,56 @@ fn maps(
     let columns = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
     let offsets = OffsetBuffer::from_lengths(lengths);
     Ok(Arc::new(MapArray::try_new(Arc::clone(entries), offsets, columns, nulls, *sorted)?))
+}
+
+/// `MAP[key, value, …]`.
+pub(super) fn literal() -> Arc<ScalarUDF> {
+    Function::new("map", &[Any], DataType::Null, |args| {
+        let arrays = (0..args.len()).map(|at| args.array(at)).collect::<Result<Vec<_>>>()?;
+        let column = |first: usize| {
+            let arrays = arrays.iter().skip(first).step_by(2).map(AsRef::as_ref);
+            concat(&arrays.collect::<Vec<&dyn Array>>())
+        };
+        let (keys, values) = (column(0)?, column(1)?);
+        if keys.null_count() > 0 {
+            return exec_err!("a key of a MAP is NULL");
+        }
+        let compare = make_comparator(&keys, &keys, SortOptions::default())?;
+        let (mut key_places, mut value_places) = (Vec::<u32>::new(), Vec::<u32>::new());
+        let mut lengths = Vec::with_capacity(args.rows);
+        for row in 0..args.rows {
+            let before = key_places.len();
+            for at in (0..args.len() / 2).map(|pair| pair * args.rows + row) {
+                let same = |earlier: &u32| compare(*earlier as usize, at).is_eq();
+                match key_places[before..].iter().position(same) {
+                    Some(earlier) => value_places[before + earlier] = at as u32,
+                    None => {
+                        key_places.push(at as u32);
+                        value_places.push(at as u32);
+                    }
+                }
+            }
+            lengths.push(key_places.len() - before);
+        }
+        let keys = take(&keys, &UInt32Array::from(key_places), None)?;
+        let values = take(&values, &UInt32Array::from(value_places), None)?;
+        maps(args.returns, keys, values, lengths, None)
+    })
+    .coercing(|types| {
+        let common = |first: usize| common_type(types.iter().skip(first).step_by(2));
+        match (common(0), common(1)) {
+            (Some(key), Some(value)) if types.len() % 2 == 0 => {
+                let pair = [key, value];
+                Ok(pair.iter().cycle().take(types.len()).cloned().collect())
+            }
+            (Some(_), Some(_)) => plan_err!("a key of a MAP has no value"),
+            (None, _) => plan_err!("the keys of a MAP have no type in common"),
+            (_, None) => plan_err!("the values of a MAP have no type in common"),
+        }
+    })
+    .returning(|types| Ok(map_of(&types[0], &types[1])))
+    .repeating()
+    .udf()
 }
 
 /// `MAP_FROM_ARRAYS(keys, values)`: as many of one as of the other.

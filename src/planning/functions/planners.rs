@@ -8,7 +8,7 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, lit};
 
-use super::{aggregates, collections, text, time};
+use super::{aggregates, collections, maps, text, time};
 
 /// Syntax with functions of ours behind it.
 #[derive(Debug)]
@@ -20,6 +20,10 @@ impl ExprPlanner for FlinkSyntax {
             time::fields::check_field(unit.try_as_str().flatten().unwrap_or_default())?;
         }
         Ok(PlannerResult::Planned(time::fields::extract().call(args)))
+    }
+
+    fn plan_make_map(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(maps::literal().call(args)))
     }
 
     fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
