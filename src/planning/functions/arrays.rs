@@ -1,6 +1,6 @@
 //! Functions of arrays that look at elements one by one: ARRAY_APPEND,
 //! ARRAY_PREPEND, ARRAY_CONTAINS, ARRAY_POSITION, ARRAY_REMOVE, ARRAY_CONCAT,
-//! ARRAY_SLICE, ARRAY_SORT.
+//! ARRAY_SLICE, ARRAY_JOIN, ARRAY_SORT.
 //!
 //! A NULL array gives NULL; a NULL element is an element like any other, except
 //! that it has no position.
@@ -14,9 +14,10 @@ use arrow::datatypes::{DataType, Field, Int32Type};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::ScalarUDF;
 
+use super::arguments::Texts;
 use super::function::{Function, Parameter};
 use crate::planning::coercion::common::common_type;
-use Parameter::{Any, Boolean, Integer};
+use Parameter::{Any, Boolean, Integer, Text};
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     vec![
@@ -27,6 +28,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         removed(),
         joined(),
         slice(),
+        text(),
         sort(),
     ]
 }
@@ -275,6 +277,51 @@ fn slice() -> Arc<ScalarUDF> {
         other => plan_err!("ARRAY_SLICE takes an ARRAY, not {}", super::flink_name(other)),
     })
     .returning(|types| Ok(types[0].clone()))
+    .optional(1)
+    .udf()
+}
+
+/// `ARRAY_JOIN(array, separator[, instead of NULL])`: the strings of an array
+/// as one; NULLs are left out unless something is to stand for them.
+fn text() -> Arc<ScalarUDF> {
+    Function::new("array_join", &[Any, Text, Text], DataType::Utf8View, |args| {
+        let lists = args.array(0)?;
+        let lists = lists.as_list::<i32>();
+        let items = Texts::of_array(&cast(lists.values(), &DataType::Utf8View)?);
+        let (separators, instead) = (args.texts(1)?, args.texts_if_given(2)?);
+        Ok(args.write_texts(|row, out| {
+            let separator = separators.get(row).filter(|_| lists.is_valid(row))?;
+            let instead = match &instead {
+                Some(instead) => Some(instead.get(row)?),
+                None => None,
+            };
+            let items = range_of(lists, row).filter_map(|at| items.get(at).or(instead));
+            for (at, item) in items.enumerate() {
+                if at > 0 {
+                    out.push_str(separator);
+                }
+                out.push_str(item);
+            }
+            Some(())
+        }))
+    })
+    .coercing(|types| {
+        let list = match &types[0] {
+            DataType::List(item)
+                if item.data_type().is_string() || item.data_type().is_null() =>
+            {
+                list_of(&DataType::Utf8View)
+            }
+            DataType::Null => list_of(&DataType::Utf8View),
+            other => {
+                return plan_err!(
+                    "ARRAY_JOIN takes an ARRAY<STRING>, not {}",
+                    super::flink_name(other)
+                );
+            }
+        };
+        Ok(std::iter::once(list).chain(types[1..].iter().cloned()).collect())
+    })
     .optional(1)
     .udf()
 }

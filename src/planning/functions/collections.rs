@@ -23,7 +23,6 @@ use Parameter::Any;
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     let mut all = vec![item(), field(), row(), cardinality(), element()];
     all.extend([
-        renamed(&nested::string::array_to_string_udf(), &["array_join"]),
         nested::set_ops::array_distinct_udf(),
         nested::set_ops::array_union_udf(),
         nested::set_ops::array_intersect_udf(),
@@ -35,10 +34,6 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         nested::map_values::map_values_udf(),
     ]);
     all
-}
-
-fn renamed(function: &Arc<ScalarUDF>, names: &[&'static str]) -> Arc<ScalarUDF> {
-    Arc::new(function.as_ref().clone().with_aliases(names.iter().copied()))
 }
 
 fn element_type(ty: &DataType) -> Result<DataType> {

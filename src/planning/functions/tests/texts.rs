@@ -181,6 +181,13 @@ fn collections() {
         ("ARRAY_SLICE(ARRAY[1, 2, 3], 4)", "ARRAY<INT>", "[]"),
         ("ARRAY_SLICE(ARRAY[1, 2, 3], CAST(NULL AS INT))", "ARRAY<INT>", "NULL"),
         ("ARRAY_CONTAINS(ARRAY[l], i)", "BOOLEAN", "false"),
+        ("ARRAY_JOIN(ARRAY['a', nil, 'b'], ',')", "STRING", "a,b"),
+        ("ARRAY_JOIN(ARRAY['a', nil, 'b'], ',', '*')", "STRING", "a,*,b"),
+        ("ARRAY_JOIN(ARRAY['', 'a'], ',')", "STRING", ",a"),
+        ("ARRAY_JOIN(ARRAY[nil], ',')", "STRING", ""),
+        ("ARRAY_JOIN(ARRAY['a', 'b'], ',', nil)", "STRING", "NULL"),
+        ("ARRAY_JOIN(ARRAY['a', nil, 'b'], nil, 'x')", "STRING", "NULL"),
+        ("ARRAY_JOIN(CAST(NULL AS ARRAY<STRING>), ',')", "STRING", "NULL"),
         ("CARDINALITY(ARRAY[ROW(1), ROW(2)])", "INT", "2"),
         (
             "JSON_STRING(ROW(i, ROW(s)))",
@@ -189,4 +196,15 @@ fn collections() {
         ),
         ("JSON_STRING(ARRAY[ROW(1)])", "STRING", r#"[{"EXPR$0":1}]"#),
     ]);
+    for (expression, said) in [
+        ("ARRAY_JOIN(ARRAY[1, 2], ',')", "ARRAY_JOIN takes an ARRAY<STRING>, not ARRAY<INT>"),
+        ("ARRAY_CONTAINS(ARRAY[1, 2], l)", "ARRAY_CONTAINS looks for BIGINT in ARRAY<INT>"),
+        (
+            "ARRAY_REMOVE(ARRAY[1], 'a')",
+            "ARRAY_REMOVE(ARRAY, element) got ARRAY<INT> and STRING",
+        ),
+        ("MAP['a', 1, 'b']", "a key of a MAP has no value"),
+    ] {
+        check_error(expression, said);
+    }
 }
