@@ -31,6 +31,7 @@ use ast::Script;
 pub use data_types::resolve_type;
 pub use dialect::FlinkDialect;
 pub use function_text::{SqlFunction, parse_sql_function};
+pub use predicates::may_repeat;
 pub use rewrite::PARTITION_BY;
 use statements::Statements;
 

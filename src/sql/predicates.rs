@@ -7,10 +7,13 @@
 //! | `a BETWEEN ASYMMETRIC b AND c` | `a BETWEEN b AND c` |
 //! | `CASE a WHEN b, c THEN d END` | `CASE WHEN a IN (b, c) THEN d END` |
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, UnaryOperator, Value,
+    visit_expressions,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect as _, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -19,8 +22,29 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::dialect::FlinkDialect;
 
+/// How many expressions may come of one that is written out several times:
+/// nested in itself it would double at every level.
+const MAX_REPEATED: usize = 100_000;
+
 /// What may follow `IS JSON`.
 const KINDS: &[&str] = &["VALUE", "SCALAR", "ARRAY", "OBJECT"];
+
+/// Whether `expr` is small enough to be written out `times` times.
+pub fn may_repeat(expr: &Expr, times: usize) -> bool {
+    let mut count = 0_usize;
+    let flow = visit_expressions(expr, |_| {
+        count += times;
+        if count > MAX_REPEATED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    flow.is_continue()
+}
+
+fn check_repeated(expr: &Expr, times: usize) -> Result<(), ParserError> {
+    match may_repeat(expr, times) {
+        true => Ok(()),
+        false => Err(ParserError::RecursionLimitExceeded),
+    }
+}
 
 /// `[NOT] JSON [kind]` behind `value IS`, if it is there.
 pub(super) fn is_json(parser: &mut Parser<'_>, value: &Expr) -> Option<Expr> {
@@ -99,6 +123,7 @@ fn bounds(
     if !symmetric {
         return Ok(between(&one, &other));
     }
+    [value, &one, &other].iter().try_for_each(|part| check_repeated(part, 2))?;
     let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
     let (left, right) = (Box::new(between(&one, &other)), Box::new(between(&other, &one)));
     Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })))
@@ -136,6 +161,9 @@ fn whole_case(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     // Values that are listed are compared one branch at a time.
     let listed = branches.iter().any(|(conditions, _)| conditions.len() > 1);
     let compared = operand.take_if(|_| listed);
+    if let Some(value) = &compared {
+        check_repeated(value, branches.len())?;
+    }
     let branches = branches.into_iter().map(|(conditions, result)| {
         let condition = match &compared {
             Some(value) => {

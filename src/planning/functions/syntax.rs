@@ -24,6 +24,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::json_syntax;
 use crate::planning::cast::{self, Failure};
 use crate::planning::errors::Misuse;
+use crate::sql::may_repeat;
 use crate::times::parse;
 
 /// Rewrites every expression in `part`.
@@ -209,6 +210,9 @@ fn ends(period: &Expr) -> Result<Vec<Expr>, String> {
         Expr::Tuple(ends) if ends.len() == 2 => {
             let (start, end) = (Box::new(ends[0].clone()), Box::new(ends[1].clone()));
             let end = match *end {
+                Expr::Interval(_) if !may_repeat(&start, 2) => {
+                    return Err("OVERLAPS nests too deeply: split the query into views".into());
+                }
                 Expr::Interval(_) => {
                     Expr::BinaryOp { left: start.clone(), op: BinaryOperator::Plus, right: end }
                 }

@@ -41,6 +41,12 @@ fn deep_nesting_is_refused() {
     assert_eq!(messages(&chain), ["more than 1000 operators follow one another"]);
     let casts = "CAST(".repeat(30);
     assert_eq!(messages(&format!("SELECT {casts} FROM t")).len(), 1);
+    let betweens = format!("a{}", " BETWEEN SYMMETRIC (a".repeat(20));
+    let betweens = format!("SELECT {betweens}{} FROM t", ") AND b".repeat(20));
+    assert_eq!(messages(&betweens), ["the query nests too deeply"]);
+    let cases =
+        format!("{}a{}", "CASE ".repeat(20), " WHEN 1, 2 THEN 3 WHEN 4 THEN 5 END".repeat(20));
+    assert_eq!(messages(&format!("SELECT {cases} FROM t")), ["the query nests too deeply"]);
     let subqueries = "(SELECT * FROM ".repeat(200);
     assert_eq!(messages(&format!("SELECT * FROM {subqueries}")).len(), 1);
 }
