@@ -56,12 +56,14 @@ fn meet(name: &str, types: &[DataType]) -> Result<Vec<DataType>> {
     }
 }
 
-/// The same, where the element must be of the array's type, or become it.
+/// The same, where the element must be of the array's type. Among integers this
+/// is not looked at: a literal has no size of its own yet.
 fn fits(name: &str, types: &[DataType]) -> Result<Vec<DataType>> {
     let met = meet(name, types)?;
     match &types[0] {
         DataType::List(item)
             if !item.data_type().is_null()
+                && !(item.data_type().is_integer() && types[1].is_integer())
                 && super::flink_name(item.data_type()) != super::flink_name(&met[1]) =>
         {
             plan_err!(

@@ -198,7 +198,7 @@ fn collections() {
     ]);
     for (expression, said) in [
         ("ARRAY_JOIN(ARRAY[1, 2], ',')", "ARRAY_JOIN takes an ARRAY<STRING>, not ARRAY<INT>"),
-        ("ARRAY_CONTAINS(ARRAY[1, 2], l)", "ARRAY_CONTAINS looks for BIGINT in ARRAY<INT>"),
+        ("ARRAY_CONTAINS(ARRAY[1, 2], f)", "ARRAY_CONTAINS looks for DOUBLE in ARRAY<INT>"),
         (
             "ARRAY_REMOVE(ARRAY[1], 'a')",
             "ARRAY_REMOVE(ARRAY, element) got ARRAY<INT> and STRING",
