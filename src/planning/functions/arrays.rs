@@ -62,8 +62,8 @@ fn fits(name: &str, types: &[DataType]) -> Result<Vec<DataType>> {
     let met = meet(name, types)?;
     match &types[0] {
         DataType::List(item)
-            if !item.data_type().is_null()
-                && !(item.data_type().is_integer() && types[1].is_integer())
+            if !(item.data_type().is_null()
+                || item.data_type().is_integer() && types[1].is_integer())
                 && super::flink_name(item.data_type()) != super::flink_name(&met[1]) =>
         {
             plan_err!(
