@@ -110,15 +110,9 @@ fn encodings_and_digests() {
         ("DECODE(ENCODE(s, 'ISO-8859-1'), 'ISO-8859-1')", "STRING", "héllo"),
         ("DECODE(x'C3A9', 'US-ASCII')", "STRING", "\u{fffd}\u{fffd}"),
         ("URL_DECODE('Hello%20World')", "STRING", "Hello World"),
-        ("URL_DECODE_RECURSIVE('Hello%2520World')", "STRING", "Hello World"),
-        ("URL_DECODE_RECURSIVE('Hello%252520World', 2)", "STRING", "Hello%20World"),
-        ("URL_DECODE_RECURSIVE('Hello%252520World', 3)", "STRING", "Hello World"),
-        ("URL_DECODE_RECURSIVE('test%253A%25', 10)", "STRING", "test%3A%"),
-        ("URL_DECODE_RECURSIVE('%')", "STRING", "NULL"),
         ("PARSE_URL('http://a.b/c?q=1', 'QUERY', 'q')", "STRING", "1"),
     ]);
     check_error("ENCODE(s, 'KOI8')", "unknown charset 'KOI8'");
-    check_error("URL_DECODE_RECURSIVE(s, 0)", "at least 1, not 0");
 }
 
 #[test]

@@ -1,19 +1,18 @@
-//! PARSE_URL, URL_ENCODE, URL_DECODE, URL_DECODE_RECURSIVE, as Java's classes of
+//! PARSE_URL, URL_ENCODE, URL_DECODE, as Java's classes of
 //! `java.net` do it.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::exec_err;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::super::function::{Function, Parameter};
 
-use Parameter::{Integer, Text};
+use Parameter::Text;
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    vec![parse_url(), url_encode(), url_decode(), url_decode_recursive()]
+    vec![parse_url(), url_encode(), url_decode()]
 }
 
 /// `PARSE_URL(url, part[, key])`, as `java.net.URL` takes a URL apart.
@@ -119,35 +118,6 @@ fn url_decode() -> Arc<ScalarUDF> {
             Some(())
         }))
     })
-    .udf()
-}
-
-/// `URL_DECODE_RECURSIVE(s[, depth])`: decoded until nothing changes, an escape
-/// is broken or it was done `depth` times; NULL if it cannot be done once.
-fn url_decode_recursive() -> Arc<ScalarUDF> {
-    const DEPTH: i64 = 10;
-    Function::new("url_decode_recursive", &[Text, Integer], DataType::Utf8View, |args| {
-        let texts = args.texts(0)?;
-        let depth = match args.len() {
-            1 => DEPTH,
-            _ => args.integers(1)?.get(0).unwrap_or_default(),
-        };
-        if depth < 1 {
-            return exec_err!("the depth of URL_DECODE_RECURSIVE is at least 1, not {depth}");
-        }
-        Ok(args.write_texts(|row, out| {
-            let mut text = decoded(texts.get(row)?)?;
-            for _ in 1..depth {
-                match decoded(&text) {
-                    Some(next) if next != text => text = next,
-                    _ => break,
-                }
-            }
-            out.push_str(&text);
-            Some(())
-        }))
-    })
-    .optional(1)
     .udf()
 }
 
