@@ -6,6 +6,7 @@
 //! | `FLOOR(ts TO HOUR)`, `CEIL(…)` | `floor_to(ts, 'HOUR')`, `ceil_to(…)` |
 //! | `1.5E0` | `cast('1.5E0', 'DOUBLE')`: a number with an exponent is no DECIMAL |
 //! | `INTERVAL '2:06' MINUTE TO SECOND` | `INTERVAL '126 seconds'` |
+//! | `INTERVAL '1' HOUR * 2` | `INTERVAL '2' HOUR` |
 //! | `CAST(x AS INT)`, `TRY_CAST` | `cast(x, 'INT')`, see [`cast::call`] |
 //! | `SELECT a + 1, v, v` | `` SELECT a + 1 AS `EXPR$0`, v, v AS v0 ``, as Flink names them |
 //! | `GROUPING_ID(a, b)` | `GROUPING(a, b)` |
@@ -130,6 +131,12 @@ fn step(expr: &mut Expr) -> Result<(), String> {
         }
         Expr::Interval(interval) => plain_interval(interval)?,
         Expr::TypedString(typed) => refuse_literal(typed)?,
+        Expr::BinaryOp { left, op: BinaryOperator::Multiply, right } => {
+            let product = times(left, right).or_else(|| times(right, left));
+            if let Some(interval) = product {
+                *expr = Expr::Interval(interval);
+            }
+        }
         Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => {
             *expr = call("overlaps", [ends(left)?, ends(right)?].concat());
         }
@@ -286,6 +293,19 @@ fn plain_interval(interval: &mut Interval) -> Result<(), String> {
     *interval.value = Expr::Value(value);
     interval.leading_field = None;
     Ok(())
+}
+
+/// `INTERVAL '1' HOUR * 2`, of literals in whole numbers.
+fn times(interval: &Expr, count: &Expr) -> Option<Interval> {
+    let (Expr::Interval(interval), Expr::Value(count)) = (interval, count) else { return None };
+    let Value::Number(count, _) = &count.value else { return None };
+    let Expr::Value(value) = interval.value.as_ref() else { return None };
+    let Value::SingleQuotedString(given) = &value.value else { return None };
+    let (length, unit) = given.split_at(given.find(' ').unwrap_or(given.len()));
+    let product = length.parse::<i64>().ok()?.checked_mul(count.parse().ok()?)?;
+    let product = Value::SingleQuotedString(format!("{product}{unit}"));
+    let value = Box::new(Expr::Value(product.with_span(value.span)));
+    Some(Interval { value, ..interval.clone() })
 }
 
 /// `2:06` from MINUTE to SECOND is `126 seconds`.

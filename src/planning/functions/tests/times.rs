@@ -139,7 +139,19 @@ fn a_date_moves_by_whole_days() {
         ("dt - INTERVAL '1' SECOND", "2024-02-29"),
         ("dt + INTERVAL '1 12' DAY TO HOUR", "2024-03-01"),
         ("INTERVAL '1' HOUR + dt", "2024-02-29"),
+        ("dt + INTERVAL '1' HOUR * 30", "2024-03-01"),
         ("dt + INTERVAL '1' MONTH", "2024-03-29"),
     ];
     check(&cases.map(|(expression, value)| (expression, "DATE", value)));
+}
+
+#[test]
+fn an_interval_several_times() {
+    let cases = [
+        ("ts + INTERVAL '1' HOUR * 2", "2024-02-29T15:05:09.123456"),
+        ("INTERVAL '1' HOUR * 2 + ts", "2024-02-29T15:05:09.123456"),
+        ("ts + 2 * INTERVAL '1' HOUR", "2024-02-29T15:05:09.123456"),
+        ("ts + INTERVAL '1' MONTH * 2", "2024-04-29T13:05:09.123456"),
+    ];
+    check(&cases.map(|(expression, value)| (expression, "TIMESTAMP", value)));
 }
