@@ -30,6 +30,20 @@ pub fn fresh_topic(address: &str, name: &str, partitions: i32) -> String {
     let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1));
     let made = admin.create_topics([&new], &AdminOptions::new());
     futures::executor::block_on(made).unwrap().remove(0).unwrap();
+    // The broker that is asked learns of it a moment after the controller.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let is_there = || {
+        let found = admin.inner().fetch_metadata(Some(&topic), Duration::from_secs(5));
+        found.is_ok_and(|found| {
+            let all = found.topics().iter().flat_map(|topic| topic.partitions());
+            let led = all.filter(|p| p.error().is_none() && p.leader() >= 0).count();
+            i32::try_from(led).unwrap() == partitions
+        })
+    };
+    while !is_there() {
+        assert!(Instant::now() < deadline, "{topic} does not come to be");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     topic
 }
 
