@@ -42,6 +42,12 @@ pub enum PieceOf {
         stage: usize,
         leaf: usize,
     },
+    /// Which of a piece of them are still there.
+    SessionsLive {
+        stage: usize,
+        leaf: usize,
+        piece: PieceId,
+    },
     /// Rows that may turn out to be late for every session.
     Behind {
         stage: usize,
@@ -89,6 +95,7 @@ impl PieceOf {
             PieceOf::Open { stage, leaf, .. }
             | PieceOf::Shared { stage, leaf, .. }
             | PieceOf::Sessions { stage, leaf }
+            | PieceOf::SessionsLive { stage, leaf, .. }
             | PieceOf::Behind { stage, leaf, .. }
             | PieceOf::Came { stage, leaf, .. } => (*stage, *leaf),
             PieceOf::Joined { stage, side } | PieceOf::Matched { stage, side, .. } => {
@@ -138,6 +145,12 @@ impl Namer {
 pub fn piece(id: PieceId, of: &PieceOf, rows: impl Into<PieceRows>) -> Piece {
     let of = serde_json::to_value(of).expect("plain data");
     Piece { id, of, rows: Some(rows.into()) }
+}
+
+/// A piece that has been stored under its name.
+pub fn stored_piece(id: PieceId, of: &PieceOf) -> Piece {
+    let of = serde_json::to_value(of).expect("plain data");
+    Piece { id, of, rows: None }
 }
 
 /// State that does not change any more, with its name.

@@ -7,30 +7,26 @@
 //!
 //! Source: Flink's `RowTimeDeduplicateKeepFirstRowFunction`.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take, take_record_batch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use arrow::row::{OwnedRow, RowConverter, SortField};
+use arrow::datatypes::TimestampMicrosecondType;
+use arrow::row::{RowConverter, SortField};
 use datafusion::physical_expr::PhysicalExpr;
 
-use super::cut::{Namer, PieceOf, anonymous, int64s, misfit, piece, under};
+use super::cut::{Namer, PieceOf, piece, stored_piece, under};
 use super::error::EngineError;
 use super::ops::evaluate_all;
 use super::rows::Rows;
+use super::seen_keys::SeenKeys;
 use super::watermark;
-use crate::checkpoint::Piece;
+use crate::checkpoint::{Piece, PieceId};
 use crate::planning::pipeline::KeepFirst;
-
-/// Of a key that has come out, about.
-const BYTES_PER_KEY: usize = 80;
 
 pub struct FirstRows {
     /// Keys that have come out, and when by the machine's clock.
-    seen: HashMap<OwnedRow, i64>,
+    seen: SeenKeys,
     waiting: Vec<Waiting>,
     keys: Option<RowConverter>,
     state_ttl_ms: Option<i64>,
@@ -42,6 +38,8 @@ struct Waiting {
     batch: RecordBatch,
     split: u64,
     first: i64,
+    /// Its name, if it has been stored as it is.
+    stored: Option<PieceId>,
 }
 
 impl FirstRows {
@@ -49,7 +47,7 @@ impl FirstRows {
         let millis =
             |ttl: std::time::Duration| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         Self {
-            seen: HashMap::new(),
+            seen: SeenKeys::default(),
             waiting: Vec::new(),
             keys: None,
             state_ttl_ms: plan.state_ttl.map(millis),
@@ -60,7 +58,7 @@ impl FirstRows {
     /// Bytes of memory, about.
     pub fn memory(&self) -> usize {
         let waiting = self.waiting.iter().map(|waiting| waiting.batch.get_array_memory_size());
-        waiting.sum::<usize>() + self.seen.len() * BYTES_PER_KEY
+        waiting.sum::<usize>() + self.seen.memory()
     }
 
     /// Takes new rows; gives those that are the first of their key, and those that
@@ -85,7 +83,7 @@ impl FirstRows {
                 continue;
             };
             let batch = take_record_batch(&rows.batch, &UInt32Array::from(kept))?;
-            self.waiting.push(Waiting { batch, split: rows.split, first });
+            self.waiting.push(Waiting { batch, split: rows.split, first, stored: None });
         }
         self.purge(now_ms);
         // Which of two rows with the same time is first is for their split to say.
@@ -105,7 +103,7 @@ impl FirstRows {
             reached.push(take_record_batch(&waiting.batch, &UInt32Array::from(come))?);
             if let Some(first) = wait.iter().map(|row| times[*row as usize]).min() {
                 let batch = take_record_batch(&waiting.batch, &UInt32Array::from(wait))?;
-                self.waiting.push(Waiting { batch, first, ..waiting });
+                self.waiting.push(Waiting { batch, first, stored: None, ..waiting });
             }
         }
         if reached.is_empty() {
@@ -131,9 +129,9 @@ impl FirstRows {
         let keys = keys.collect::<Result<Vec<ArrayRef>, _>>()?;
         let keys = self.converter(plan)?.convert_columns(&keys)?;
         let mut first = Vec::new();
+        let lives = self.lives_at(now_ms);
         for (key, row) in keys.iter().zip(order.values()) {
-            if let Entry::Vacant(new) = self.seen.entry(key.owned()) {
-                new.insert(now_ms);
+            if self.seen.insert(key.as_ref(), now_ms, lives) {
                 first.push(*row);
             }
         }
@@ -142,21 +140,22 @@ impl FirstRows {
 
     /// Keys that have come out, and rows that wait.
     pub fn cut(
-        &self,
+        &mut self,
         stage: usize,
         namer: &mut Namer,
         pieces: &mut Vec<Piece>,
     ) -> Result<(), EngineError> {
-        let mut seen: Vec<(&[u8], i64)> =
-            self.seen.iter().map(|(key, since)| (key.as_ref(), *since)).collect();
-        seen.sort_unstable();
-        let keys: ArrayRef = Arc::new(BinaryArray::from_iter_values(seen.iter().map(|s| s.0)));
-        let since = int64s(seen.iter().map(|s| Some(s.1)));
-        let batch = anonymous(vec![keys, since], seen.len())?;
-        pieces.push(piece(namer.name(), &PieceOf::Seen { stage }, Arc::new(batch)));
-        for waiting in &self.waiting {
+        for (id, rows) in self.seen.cut(namer)? {
+            let of = PieceOf::Seen { stage };
+            pieces.push(match rows {
+                Some(rows) => piece(id, &of, Arc::new(rows)),
+                None => stored_piece(id, &of),
+            });
+        }
+        for waiting in &mut self.waiting {
             let of = PieceOf::Waiting { stage, split: waiting.split };
-            pieces.push(piece(namer.name(), &of, Arc::new(waiting.batch.clone())));
+            let id = *waiting.stored.get_or_insert_with(|| namer.name());
+            pieces.push(piece(id, &of, Arc::new(waiting.batch.clone())));
         }
         Ok(())
     }
@@ -166,32 +165,19 @@ impl FirstRows {
         &mut self,
         plan: &KeepFirst,
         split: u64,
+        id: PieceId,
         batch: &RecordBatch,
     ) -> Result<(), EngineError> {
         let batch = under(&plan.schema, batch)?;
         if let Some(first) = times(plan, &batch).into_iter().min() {
-            self.waiting.push(Waiting { batch, split, first });
+            self.waiting.push(Waiting { batch, split, first, stored: Some(id) });
         }
         Ok(())
     }
 
     /// Takes back keys that an earlier process has let out.
-    pub fn restore_seen(
-        &mut self,
-        plan: &KeepFirst,
-        batch: &RecordBatch,
-    ) -> Result<(), EngineError> {
-        let keys = batch.column(0).as_binary_opt::<i32>();
-        let since = batch.column(1).as_primitive_opt::<Int64Type>();
-        let (Some(keys), Some(since)) = (keys, since) else {
-            return Err(misfit("keys", None));
-        };
-        let converter = self.converter(plan)?;
-        let parser = converter.parser();
-        let owned: Vec<OwnedRow> =
-            keys.iter().flatten().map(|key| parser.parse(key).owned()).collect();
-        self.seen.extend(owned.into_iter().zip(since.values().iter().copied()));
-        Ok(())
+    pub fn restore_seen(&mut self, id: PieceId, rows: &RecordBatch) -> Result<(), EngineError> {
+        self.seen.restore(id, rows)
     }
 
     fn converter(&mut self, plan: &KeepFirst) -> Result<&RowConverter, EngineError> {
@@ -211,7 +197,13 @@ impl FirstRows {
             return;
         }
         self.purged_at_ms = now_ms;
-        self.seen.retain(|_, since| now_ms - *since < ttl);
+        self.seen.purge(self.lives_at(now_ms));
+    }
+
+    /// Whether a key is still remembered that came out at some time.
+    fn lives_at(&self, now_ms: i64) -> impl Fn(i64) -> bool + Copy + use<> {
+        let ttl = self.state_ttl_ms;
+        move |since| ttl.is_none_or(|ttl| now_ms.saturating_sub(since) < ttl)
     }
 
     /// The watermark at which the next row comes out.

@@ -241,8 +241,8 @@ impl ClosingLeaf {
     /// What is kept, in pieces.
     pub fn cut(
         &mut self,
-        stage: usize,
-        leaf: usize,
+        plan: &Leaf,
+        (stage, leaf): (usize, usize),
         namer: &mut Namer,
         pieces: &mut Vec<Piece>,
     ) -> Result<(), EngineError> {
@@ -253,9 +253,7 @@ impl ClosingLeaf {
                 }
             }
             ClosingLeaf::Sessions(sessions) => {
-                for (id, rows) in sessions.cut(namer)? {
-                    pieces.push(piece(id, &PieceOf::Sessions { stage, leaf }, rows));
-                }
+                sessions.cut(plan, namer, (stage, leaf), pieces)?;
                 for rows in sessions.cut_behind() {
                     let (split, rows) = rows?;
                     let of = PieceOf::Behind { stage, leaf, split };
@@ -301,6 +299,18 @@ impl ClosingLeaf {
     ) -> Result<(), EngineError> {
         match self {
             ClosingLeaf::Sessions(sessions) => sessions.restore(leaf, id, rows),
+            ClosingLeaf::Windows(_) => Err(misfit("sessions", None)),
+        }
+    }
+
+    pub fn restore_live(
+        &mut self,
+        stored: PieceId,
+        id: PieceId,
+        rows: &RecordBatch,
+    ) -> Result<(), EngineError> {
+        match self {
+            ClosingLeaf::Sessions(sessions) => sessions.restore_live(stored, id, rows),
             ClosingLeaf::Windows(_) => Err(misfit("sessions", None)),
         }
     }

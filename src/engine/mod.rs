@@ -32,6 +32,7 @@ mod outputs;
 mod resume;
 mod rows;
 mod scan;
+mod seen_keys;
 mod sessions;
 mod slices;
 mod spill;

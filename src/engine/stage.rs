@@ -249,7 +249,7 @@ impl StageState {
         match &mut self.work {
             Work::Windows(all) => {
                 for (leaf, kept) in all.iter_mut().enumerate() {
-                    kept.cut(stage, leaf, namer, pieces)?;
+                    kept.cut(&plan.leaves[leaf], (stage, leaf), namer, pieces)?;
                 }
                 Ok(())
             }
@@ -300,6 +300,9 @@ impl StageState {
             (PieceOf::Sessions { leaf, .. }, Work::Windows(all), _) => {
                 all[leaf].restore_sessions(&plan.leaves[leaf], id, &rows)
             }
+            (PieceOf::SessionsLive { leaf, piece, .. }, Work::Windows(all), _) => {
+                all[leaf].restore_live(piece, id, &rows)
+            }
             (
                 PieceOf::Joined { side, .. },
                 Work::IntervalJoin(kept),
@@ -313,10 +316,8 @@ impl StageState {
                 PieceOf::Waiting { split, .. },
                 Work::KeepFirst(kept),
                 StageWork::KeepFirst(first),
-            ) => kept.restore_waiting(first, split, &rows),
-            (PieceOf::Seen { .. }, Work::KeepFirst(kept), StageWork::KeepFirst(first)) => {
-                kept.restore_seen(first, &rows)
-            }
+            ) => kept.restore_waiting(first, split, id, &rows),
+            (PieceOf::Seen { .. }, Work::KeepFirst(kept), _) => kept.restore_seen(id, &rows),
             _ => Err(misfit("a piece of another stage", None)),
         }
     }
