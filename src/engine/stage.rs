@@ -246,15 +246,18 @@ impl StageState {
                 pieces.push(piece(namer.name(), &of, Arc::new(rows.to_batch()?)));
             }
         }
-        match &mut self.work {
-            Work::Windows(all) => {
+        match (&mut self.work, &plan.work) {
+            (Work::Windows(all), _) => {
                 for (leaf, kept) in all.iter_mut().enumerate() {
                     kept.cut(&plan.leaves[leaf], (stage, leaf), namer, pieces)?;
                 }
                 Ok(())
             }
-            Work::IntervalJoin(rows) => rows.cut(stage, namer, pieces),
-            Work::KeepFirst(rows) => rows.cut(stage, namer, pieces),
+            (Work::IntervalJoin(rows), StageWork::IntervalJoin(join)) => {
+                rows.cut(join, stage, namer, pieces)
+            }
+            (Work::KeepFirst(rows), _) => rows.cut(stage, namer, pieces),
+            (Work::IntervalJoin(_), _) => unreachable!("a stage's state is made for its work"),
         }
     }
 
@@ -307,10 +310,9 @@ impl StageState {
                 PieceOf::Joined { side, .. },
                 Work::IntervalJoin(kept),
                 StageWork::IntervalJoin(join),
-            ) => kept.restore_rows(join, side, id, &rows),
+            ) => kept.restore_rows(join, side, id, &rows, self.fired),
             (PieceOf::Matched { side, next_number, .. }, Work::IntervalJoin(kept), _) => {
-                kept.restore_matched(side, next_number, &rows);
-                Ok(())
+                kept.restore_matched(side, next_number, id, &rows)
             }
             (
                 PieceOf::Waiting { split, .. },

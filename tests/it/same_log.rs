@@ -2,8 +2,8 @@
 //! alone.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
@@ -11,21 +11,37 @@ use proptest::prelude::*;
 use turnstile::cases::{Case, Variation, rows};
 use turnstile::sources::replay::{Message, Partitions};
 
-/// A script that counts and sums by key over a window function.
-fn script(window: &str) -> String {
+/// A table of rows of the log, on a topic of its name.
+fn source(name: &str) -> String {
     format!(
-        "CREATE TABLE ev (
+        "CREATE TABLE {name} (
            k STRING, v BIGINT, ms BIGINT, et AS TO_TIMESTAMP_LTZ(ms, 3),
            WATERMARK FOR et AS et - INTERVAL '2' SECOND
-         ) WITH ('connector'='kafka','topic'='ev','properties.bootstrap.servers'='none:1',
+         ) WITH ('connector'='kafka','topic'='{name}',
+           'properties.bootstrap.servers'='none:1',
            'scan.startup.mode'='earliest-offset','scan.bounded.mode'='latest-offset',
-           'format'='csv','csv.ignore-parse-errors'='true');
-         CREATE TABLE res (
-           window_start TIMESTAMP(3), window_end TIMESTAMP(3), k STRING, n BIGINT, s BIGINT
-         ) WITH ('connector'='filesystem','path'='res','format'='parquet');
-         INSERT INTO res SELECT window_start, window_end, k, COUNT(*), SUM(v)
-         FROM TABLE({window}) GROUP BY window_start, window_end, k;"
+           'format'='csv','csv.ignore-parse-errors'='true');"
     )
+}
+
+/// A table of results.
+fn sink(columns: &str) -> String {
+    format!(
+        "CREATE TABLE res ({columns})
+         WITH ('connector'='filesystem','path'='res','format'='parquet');"
+    )
+}
+
+/// A script that counts and sums by key over a window function.
+fn script(window: &str) -> String {
+    source("ev")
+        + &sink(
+            "window_start TIMESTAMP(3), window_end TIMESTAMP(3), k STRING, n BIGINT, s BIGINT",
+        )
+        + &format!(
+            "INSERT INTO res SELECT window_start, window_end, k, COUNT(*), SUM(v)
+             FROM TABLE({window}) GROUP BY window_start, window_end, k;"
+        )
 }
 
 /// A row of the log: key, value, event time in milliseconds.
@@ -36,17 +52,21 @@ type Result = BTreeMap<(i64, i64, String), (i64, i64)>;
 
 const DELAY: i64 = 2_000;
 
-fn case(window: &str, log: &[Vec<Row>]) -> Case {
+type Log = Vec<Vec<Row>>;
+
+fn case(script: String, topics: &[(&str, &[Vec<Row>])]) -> Case {
     let message = |(k, v, ms): &Row| Message {
         payload: Some(format!("k{k},{v},{ms}").into_bytes()),
         ..Message::default()
     };
-    let partitions: Partitions =
-        (0..).zip(log).map(|(p, rows)| (p, rows.iter().map(message).collect())).collect();
+    let partitions = |log: &[Vec<Row>]| -> Partitions {
+        (0..).zip(log).map(|(p, rows)| (p, rows.iter().map(message).collect())).collect()
+    };
+    let topics = topics.iter();
     Case {
         folder: PathBuf::from("same-log"),
-        script: script(window),
-        input: BTreeMap::from([("ev".to_owned(), Arc::new(partitions))]),
+        script,
+        input: topics.map(|(name, log)| ((*name).to_owned(), partitions(log).into())).collect(),
         ..Case::default()
     }
 }
@@ -153,7 +173,7 @@ fn collected(batches: &[RecordBatch]) -> Result {
     result
 }
 
-fn log() -> impl Strategy<Value = Vec<Vec<Row>>> {
+fn log() -> impl Strategy<Value = Log> {
     // Event time wanders forward; jumps back make late rows.
     let row = (0u8..5, -100i64..100, -9_000i64..4_000);
     prop::collection::vec(prop::collection::vec(row, 0..60), 4).prop_map(|partitions| {
@@ -169,7 +189,16 @@ fn log() -> impl Strategy<Value = Vec<Vec<Row>>> {
 
 /// Runs `window` over `log` every way, which must all give the same.
 fn every_way(window: &str, log: &[Vec<Row>], seed: u64) -> (Result, u64) {
-    let case = case(window, log);
+    run_every_way(&case(script(window), &[("ev", log)]), seed, collected)
+}
+
+/// Runs a case every way; what `read` makes of its rows, and the number of late
+/// rows, must always be the same.
+fn run_every_way<T: Clone + Debug + PartialEq>(
+    case: &Case,
+    seed: u64,
+    read: fn(&[RecordBatch]) -> T,
+) -> (T, u64) {
     let mut first = None;
     for workers in [1, 2, 4] {
         for batch_size in [1, 7, 8192] {
@@ -180,15 +209,67 @@ fn every_way(window: &str, log: &[Vec<Row>], seed: u64) -> (Result, u64) {
                 seed,
                 restarts: seed as u32 % 3,
                 on_disk: seed.is_multiple_of(2),
-                crashes: false,
+                // Saved all the time, and ended at every step.
+                crashes: batch_size == 7,
             };
-            let written = rows(&case, variation, scratch.path()).unwrap();
-            let found = (collected(&written.tables["res"]), written.late_rows);
+            let written = rows(case, variation, scratch.path()).unwrap();
+            let found = (read(&written.tables["res"]), written.late_rows);
             let first = first.get_or_insert_with(|| found.clone());
             assert_eq!(&found, first, "{variation:?} differs from the first");
         }
     }
     first.expect("it has run")
+}
+
+/// The row with the watermark that it was judged by: that of its own partition
+/// before it.
+fn judged(log: &[Vec<Row>]) -> impl Iterator<Item = (&Row, i64)> {
+    log.iter().flat_map(|rows| {
+        let mut newest = i64::MIN / 2;
+        rows.iter().map(move |row| {
+            let judged_by = newest - DELAY;
+            newest = newest.max(row.2);
+            (row, judged_by)
+        })
+    })
+}
+
+/// The values of both sides, sorted.
+type Pairs = Vec<(Option<i64>, Option<i64>)>;
+
+/// Rows of equal key, the right one from 1 s before to 3 s after the left, unless
+/// one came when the other had been given up; and each without any.
+fn expected_pairs(left: &[Vec<Row>], right: &[Vec<Row>]) -> Pairs {
+    let (left, right): (Vec<_>, Vec<_>) = (judged(left).collect(), judged(right).collect());
+    let mut pairs = Pairs::new();
+    let mut paired = (vec![false; left.len()], vec![false; right.len()]);
+    for (l, (a, judged_a)) in left.iter().enumerate() {
+        for (r, (b, judged_b)) in right.iter().enumerate() {
+            let is_near = a.0 == b.0 && (a.2 - 1_000..=a.2 + 3_000).contains(&b.2);
+            if is_near && a.2 + 3_000 >= *judged_b && b.2 + 1_000 >= *judged_a {
+                pairs.push((Some(a.1), Some(b.1)));
+                (paired.0[l], paired.1[r]) = (true, true);
+            }
+        }
+    }
+    let alone = |rows: &[(&Row, i64)], paired: &[bool]| -> Vec<i64> {
+        let alone = rows.iter().zip(paired).filter(|(_, paired)| !**paired);
+        alone.map(|((row, _), _)| row.1).collect()
+    };
+    pairs.extend(alone(&left, &paired.0).into_iter().map(|v| (Some(v), None)));
+    pairs.extend(alone(&right, &paired.1).into_iter().map(|v| (None, Some(v))));
+    pairs.sort_unstable();
+    pairs
+}
+
+fn pairs(batches: &[RecordBatch]) -> Pairs {
+    let mut pairs = Pairs::new();
+    for batch in batches {
+        let column = |i: usize| batch.column(i).as_primitive::<Int64Type>();
+        pairs.extend(column(0).iter().zip(column(1)));
+    }
+    pairs.sort_unstable();
+    pairs
 }
 
 proptest! {
@@ -248,5 +329,38 @@ proptest! {
         let rows = log.iter().map(Vec::len).sum::<usize>() as u64;
         let counted = found.values().map(|(count, _)| *count as u64).sum::<u64>();
         prop_assert_eq!(counted + late, rows);
+    }
+
+    #[test]
+    fn an_interval_join_pairs_what_its_logs_say(
+        left in log(), right in log(), seed in any::<u64>(),
+    ) {
+        let script = source("ev") + &source("other") + &sink("a BIGINT, b BIGINT")
+            + "INSERT INTO res SELECT ev.v, other.v FROM ev FULL JOIN other ON ev.k = other.k
+               AND other.et BETWEEN ev.et - INTERVAL '1' SECOND AND ev.et + INTERVAL '3' SECOND;";
+        let case = case(script, &[("ev", left.as_slice()), ("other", right.as_slice())]);
+        let (found, late) = run_every_way(&case, seed, pairs);
+        prop_assert_eq!(found, expected_pairs(&left, &right));
+        prop_assert_eq!(late, 0);
+    }
+
+    #[test]
+    fn the_first_row_of_a_key_is_the_one_of_its_log(log in log(), seed in any::<u64>()) {
+        let script = source("ev") + &sink("k BIGINT, v BIGINT")
+            + "INSERT INTO res SELECT CAST(SUBSTRING(k, 2) AS BIGINT), v FROM (SELECT *,
+               ROW_NUMBER() OVER (PARTITION BY k ORDER BY et ASC) AS n FROM ev) WHERE n = 1;";
+        let (found, late) = run_every_way(&case(script, &[("ev", log.as_slice())]), seed, pairs);
+        let mut first: BTreeMap<u8, (i64, i64)> = BTreeMap::new();
+        let mut expected_late = 0;
+        for ((k, v, ms), judged_by) in judged(&log) {
+            if *ms < judged_by {
+                expected_late += 1;
+            } else if first.get(k).is_none_or(|(since, _)| ms < since) {
+                first.insert(*k, (*ms, *v));
+            }
+        }
+        let of = |(k, (_, v)): (u8, (i64, i64))| (Some(i64::from(k)), Some(v));
+        prop_assert_eq!(found, first.into_iter().map(of).collect::<Vec<_>>());
+        prop_assert_eq!(late, expected_late);
     }
 }
