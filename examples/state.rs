@@ -1,7 +1,8 @@
 //! What keeping state costs: `state [KEYS_TO_SAVE] [KEYS_TO_RESUME]`, 1,000,000 and
 //! 10,000,000 unless said. Runs the `turnstile` beside it on the embedded broker.
 //!
-//! - How much a checkpoint writes when 1 % of the keys of an open window changed.
+//! - How much a checkpoint writes when 1 % of the keys of an open window, of open
+//!   sessions, of an interval join and of first rows changed.
 //! - How long a job with so many open keys takes from its start until it has saved
 //!   a message that came while it was away.
 
@@ -16,6 +17,30 @@ use turnstile::broker::{EmbeddedBroker, Record};
 
 const PARTITIONS: i32 = 4;
 
+/// What a job does with the rows of `t` and `u`, which have the same topic.
+const QUERIES: &[(&str, &str)] = &[
+    (
+        "a window",
+        "SELECT k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(et), INTERVAL '1' DAY))
+         GROUP BY window_start, window_end, k",
+    ),
+    (
+        "sessions",
+        "SELECT k, COUNT(*) FROM TABLE(SESSION(TABLE t PARTITION BY k, DESCRIPTOR(et),
+         INTERVAL '1' DAY)) GROUP BY window_start, window_end, k",
+    ),
+    (
+        "an interval join",
+        "SELECT t.k, u.v FROM t LEFT JOIN u ON t.k = u.k
+         AND u.et BETWEEN t.et AND t.et + INTERVAL '1' DAY",
+    ),
+    (
+        "first rows",
+        "SELECT k, v FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY et ASC) AS n
+         FROM t) WHERE n = 1",
+    ),
+];
+
 struct Job {
     broker: EmbeddedBroker,
     folder: PathBuf,
@@ -23,31 +48,34 @@ struct Job {
 }
 
 impl Job {
-    fn new(folder: &Path) -> Self {
+    fn new(folder: &Path, query: &str) -> Self {
         let broker = EmbeddedBroker::start().unwrap();
         broker.create_topic("t", PARTITIONS).unwrap();
+        let source = |name: &str| {
+            format!(
+                "CREATE TABLE {name} (k BIGINT, v BIGINT, et AS TO_TIMESTAMP_LTZ(v, 3),
+                   WATERMARK FOR et AS et) WITH ('connector'='kafka','topic'='t',
+                   'properties.bootstrap.servers'='{}',
+                   'scan.startup.mode'='earliest-offset','format'='csv');",
+                broker.address()
+            )
+        };
         let sql = format!(
-            "CREATE TABLE t (k BIGINT, v BIGINT, et AS TO_TIMESTAMP_LTZ(0, 3),
-               WATERMARK FOR et AS et) WITH ('connector'='kafka','topic'='t',
-               'properties.bootstrap.servers'='{}','scan.startup.mode'='earliest-offset',
-               'format'='csv');
-             CREATE TABLE sums (k BIGINT, n BIGINT, v BIGINT) WITH ('connector'='filesystem',
-               'path'='{}/lake','format'='parquet');
-             INSERT INTO sums SELECT k, COUNT(*), SUM(v) FROM TABLE(TUMBLE(TABLE t,
-               DESCRIPTOR(et), INTERVAL '1' DAY)) GROUP BY window_start, window_end, k;",
-            broker.address(),
-            folder.display()
+            "{} {} CREATE TABLE found (k BIGINT, v BIGINT) WITH ('connector'='blackhole');
+             INSERT INTO found {query};",
+            source("t"),
+            source("u"),
         );
         std::fs::write(folder.join("job.sql"), sql).unwrap();
         Self { broker, folder: folder.to_owned(), sent: 0 }
     }
 
-    /// A message for each of these keys.
-    fn send(&mut self, keys: impl Iterator<Item = i64>) {
+    /// A message for each of these keys at that time.
+    fn send(&mut self, keys: impl Iterator<Item = i64>, at: i64) {
         let mut batches: Vec<Vec<Record>> = (0..PARTITIONS).map(|_| Vec::new()).collect();
         for key in keys {
             let batch = &mut batches[(key % i64::from(PARTITIONS)) as usize];
-            let value = Some(format!("{key},1").into_bytes());
+            let value = Some(format!("{key},{at}").into_bytes());
             batch.push(Record { value, ..Record::default() });
             self.sent += 1;
         }
@@ -78,7 +106,9 @@ impl Job {
             let shown = self.turnstile().args(["state", "show", "job"]).output().unwrap();
             let shown = String::from_utf8(shown.stdout).unwrap();
             let next = |line: &str| number(line.split("next offset ").nth(1)?);
-            if shown.lines().filter_map(next).sum::<i64>() == self.sent {
+            let offsets: Vec<i64> = shown.lines().filter_map(next).collect();
+            let scans = (offsets.len() as i64 / i64::from(PARTITIONS)).max(1);
+            if offsets.iter().sum::<i64>() == self.sent * scans {
                 let bytes = |line: &str| number(line.split(" pieces, ").nth(1)?);
                 let bytes = shown.lines().find_map(bytes).unwrap();
                 return bytes.try_into().unwrap();
@@ -102,33 +132,43 @@ fn stop(mut child: Child) {
     child.wait().unwrap();
 }
 
-fn increments(keys: i64) {
+/// `what` is kept of `keys` keys; then 1 % of them change, or are new where a key
+/// does not change.
+fn increments((what, query): (&str, &str), keys: i64) {
     let folder = tempfile::tempdir().unwrap();
-    let mut job = Job::new(folder.path());
-    job.send(0..keys);
+    let mut job = Job::new(folder.path(), query);
+    job.send(0..keys, 1);
     let child = job.start();
-    let state = job.wait_until_saved();
-    std::thread::sleep(Duration::from_secs(1));
-    let before = job.written();
-    job.send((0..keys / 100).map(|i| i * 100));
+    job.send(0..i64::from(PARTITIONS), 2);
+    let pause = || std::thread::sleep(Duration::from_secs(2));
     job.wait_until_saved();
+    pause();
+    let state = job.wait_until_saved();
+    let before = job.written();
+    job.send((0..keys / 100).map(|i| i * 100), 3);
+    if what == "first rows" {
+        job.send(keys..keys + keys / 100, 3);
+        job.send(0..i64::from(PARTITIONS), 4);
+    }
+    job.wait_until_saved();
+    pause();
     let new = job.written() - before;
     stop(child);
     let share = new as f64 / state as f64 * 100.0;
     println!(
-        "{keys} open keys, {state} bytes of state; 1 % of them changed: {new} bytes written, \
-         {share:.2} %"
+        "{what}: {keys} open keys, {state} bytes of state; 1 % of them changed: {new} bytes \
+         written, {share:.2} %"
     );
 }
 
 fn resume(keys: i64) {
     let folder = tempfile::tempdir().unwrap();
-    let mut job = Job::new(folder.path());
-    job.send(0..keys);
+    let mut job = Job::new(folder.path(), QUERIES[0].1);
+    job.send(0..keys, 1);
     let child = job.start();
     job.wait_until_saved();
     stop(child);
-    job.send(0..1);
+    job.send(0..1, 1);
     let began = Instant::now();
     let child = job.start();
     job.wait_until_saved();
@@ -139,6 +179,7 @@ fn resume(keys: i64) {
 
 fn main() {
     let mut args = std::env::args().skip(1).map(|arg| arg.parse().unwrap());
-    increments(args.next().unwrap_or(1_000_000));
+    let keys = args.next().unwrap_or(1_000_000);
+    QUERIES.iter().for_each(|query| increments(*query, keys));
     resume(args.next().unwrap_or(10_000_000));
 }

@@ -43,13 +43,13 @@ const fn versions(api: Api, min: i16, max: i16, flexible_from: i16) -> Supported
 }
 
 /// Versions stop below the flexible encoding unless a client needs more:
-/// `InitProducerId` 3 recovers a transactional producer, and `TxnOffsetCommit` 3
-/// carries the group's metadata.
+/// `InitProducerId` 3 recovers a transactional producer, `TxnOffsetCommit` 3
+/// carries the group's metadata, and `Metadata` 10 the ids of topics.
 pub(super) const SUPPORTED: [Supported; 18] = [
     versions(Api::Produce, 3, 8, 9),
     versions(Api::Fetch, 4, 11, 12),
     versions(Api::ListOffsets, 1, 5, 6),
-    versions(Api::Metadata, 1, 8, 9),
+    versions(Api::Metadata, 1, 10, 9),
     versions(Api::OffsetCommit, 2, 7, 8),
     versions(Api::OffsetFetch, 1, 5, 6),
     versions(Api::FindCoordinator, 0, 2, 3),

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use super::error_code::ErrorCode;
 use super::log::Log;
 
@@ -17,6 +19,7 @@ pub(super) struct Topics(BTreeMap<String, Topic>);
 
 #[derive(Debug)]
 pub(super) struct Topic {
+    id: Uuid,
     partitions: Vec<Log>,
     retention_bytes: Option<u64>,
 }
@@ -30,7 +33,8 @@ impl Topics {
     ) -> Result<(), ErrorCode> {
         self.may_create(name, partitions)?;
         let partitions = (0..partitions).map(|_| Log::default()).collect();
-        self.0.insert(name.to_owned(), Topic { partitions, retention_bytes });
+        let id = Uuid::new_v4();
+        self.0.insert(name.to_owned(), Topic { id, partitions, retention_bytes });
         Ok(())
     }
 
@@ -99,6 +103,11 @@ impl Topics {
 }
 
 impl Topic {
+    /// Not shared by any other topic, of whatever time and name.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
     pub fn partition_count(&self) -> i32 {
         i32::try_from(self.partitions.len()).expect("no more than MAX_PARTITIONS")
     }

@@ -80,6 +80,9 @@ pub struct SplitState {
     pub next: i64,
     /// Where a bounded split ends.
     pub stop: Option<i64>,
+    /// Of the topic that was read; `None` where brokers know none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<String>,
     /// Of its own rows.
     pub watermark: i64,
 }
@@ -140,10 +143,7 @@ impl protocol::Manifest for Manifest {
 
 impl Manifest {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let json = serde_json::to_vec(self).expect("a manifest is plain data");
-        let mut bytes = format!("turnstile {VERSION} {}\n", checksum(&json)).into_bytes();
-        bytes.extend(json);
-        bytes
+        enclose(&serde_json::to_vec(self).expect("a manifest is plain data"))
     }
 
     /// # Errors
@@ -171,6 +171,13 @@ impl Manifest {
     pub fn file_name(epoch: u64) -> String {
         format!("{}/{epoch:020}", super::MANIFESTS)
     }
+}
+
+/// `json` behind the line that says what it is.
+pub fn enclose(json: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("turnstile {VERSION} {}\n", checksum(json)).into_bytes();
+    bytes.extend(json);
+    bytes
 }
 
 /// SHA-256 in hexadecimal.

@@ -179,6 +179,7 @@ pub struct Position {
     pub split: SplitId,
     pub next: i64,
     pub stop: Option<i64>,
+    pub topic_id: Option<Arc<str>>,
     pub watermark: i64,
 }
 

@@ -159,6 +159,7 @@ impl Engine {
             partition: position.split.partition,
             next: position.next,
             stop: position.stop,
+            topic_id: position.topic_id.as_deref().map(str::to_owned),
             watermark: position.watermark,
         };
         let scan = |(index, scan): (usize, &ScanState)| {

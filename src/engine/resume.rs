@@ -17,7 +17,7 @@ use super::status::{Status, add};
 use super::watermark::ScanWatermark;
 use crate::checkpoint::{Counters, JobState, StoredPiece};
 use crate::planning::pipeline::Job;
-use crate::sources::SplitId;
+use crate::sources::{Resume, SplitId};
 
 /// What an earlier process has come to, without its pieces.
 pub struct Resumed {
@@ -33,8 +33,7 @@ struct ResumedScan {
 }
 
 struct ResumedSplit {
-    next: i64,
-    stop: Option<i64>,
+    resume: Resume,
     watermark: i64,
 }
 
@@ -47,8 +46,9 @@ impl Resumed {
                     topic: Arc::from(split.topic.as_str()),
                     partition: split.partition,
                 };
-                let (next, stop, watermark) = (split.next, split.stop, split.watermark);
-                (id, ResumedSplit { next, stop, watermark })
+                let topic_id = split.topic_id.as_deref().map(Arc::from);
+                let resume = Resume { next: split.next, stop: split.stop, topic_id };
+                (id, ResumedSplit { resume, watermark: split.watermark })
             });
             ResumedScan {
                 watermark: stored.map_or(super::watermark::MIN, |scan| scan.watermark),
@@ -63,9 +63,9 @@ impl Resumed {
         }
     }
 
-    pub fn offsets(&self, scan: usize) -> BTreeMap<SplitId, (i64, Option<i64>)> {
+    pub fn offsets(&self, scan: usize) -> BTreeMap<SplitId, Resume> {
         let splits = self.scans[scan].splits.iter();
-        splits.map(|(id, split)| (id.clone(), (split.next, split.stop))).collect()
+        splits.map(|(id, split)| (id.clone(), split.resume.clone())).collect()
     }
 
     pub fn restore_watermark(&self, scan: usize, watermark: &mut ScanWatermark, now_ms: i64) {

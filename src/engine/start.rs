@@ -72,14 +72,9 @@ impl Engine {
             let failed = |source| EngineError::Source { table: scan.table.clone(), source };
             let request = open_request(&job, index, resumed.as_ref(), options);
             let mut source = scan.source.open(&request).map_err(failed)?;
-            let mut splits = source.discover().map_err(failed)?;
+            let splits = source.discover().map_err(failed)?;
             let mut watermark = ScanWatermark::new(scan.idle_timeout);
-            for split in &mut splits {
-                if let Some((next, stop)) =
-                    request.resume.as_ref().and_then(|r| r.get(&split.id))
-                {
-                    (split.start, split.stop) = (*next, *stop);
-                }
+            for split in &splits {
                 watermark.add(split.id.clone(), now);
                 add(&status.rows_expected, expected(split));
             }

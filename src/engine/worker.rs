@@ -335,6 +335,7 @@ pub fn positions(scan: usize, splits: &[Split]) -> impl Iterator<Item = Position
         split: split.id.clone(),
         next: split.start,
         stop: split.stop,
+        topic_id: split.topic_id.clone(),
         watermark: watermark::MIN,
     })
 }

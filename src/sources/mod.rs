@@ -47,6 +47,8 @@ pub struct Split {
     pub start: i64,
     /// The offset at which a bounded split ends, itself not read.
     pub stop: Option<i64>,
+    /// What tells a topic from one made anew under its name, if the brokers know.
+    pub topic_id: Option<Arc<str>>,
 }
 
 /// What the engine asks of a source when it opens it.
@@ -55,8 +57,8 @@ pub struct OpenRequest {
     pub parts: MessageParts,
     /// For a source that makes rows itself: the physical columns to make.
     pub projection: Vec<usize>,
-    /// Where an earlier process of the job had come to. A split that is not among them is new, and read
-    /// from its beginning. `None`: the job has never run.
+    /// Where an earlier process of the job had come to. A split that is not among
+    /// them is new, and read from its beginning. `None`: the job has never run.
     pub resume: Option<BTreeMap<SplitId, Resume>>,
     pub on_data_loss: OnDataLoss,
 }
@@ -84,8 +86,28 @@ impl OnDataLoss {
     }
 }
 
-/// The offset to go on at, and where the split ends.
-pub type Resume = (i64, Option<i64>);
+/// How far an earlier process has read a split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// The offset to go on at.
+    pub next: i64,
+    /// Where the split ends.
+    pub stop: Option<i64>,
+    /// As [`Split::topic_id`].
+    pub topic_id: Option<Arc<str>>,
+}
+
+impl OpenRequest {
+    /// The splits as an earlier process has left them.
+    fn gone_on_with(&self, mut splits: Vec<Split>) -> Vec<Split> {
+        for split in &mut splits {
+            if let Some(resume) = self.resume.as_ref().and_then(|all| all.get(&split.id)) {
+                (split.start, split.stop) = (resume.next, resume.stop);
+            }
+        }
+        splits
+    }
+}
 
 /// A bound source. Holds no connection.
 pub trait Source: Debug + Send + Sync {
@@ -176,6 +198,20 @@ pub enum SourceError {
          topic was made anew (`turnstile.on-data-loss` = earliest or latest goes on)"
     )]
     OffsetLost { topic: String, partition: i32, offset: i64, low: i64, high: i64 },
+    #[error(
+        "topic `{topic}` was deleted and made anew while it was read{}: its id was {expected} and \
+         is {found}. What it held and had not been read is lost (`turnstile.on-data-loss` = \
+         earliest or latest goes on in the new one)",
+        .offset.map(|offset| format!(", partition {partition} up to offset {offset}"))
+            .unwrap_or_default()
+    )]
+    TopicReplaced {
+        topic: String,
+        partition: i32,
+        offset: Option<i64>,
+        expected: String,
+        found: String,
+    },
     #[error("the brokers at {brokers} do not let us in: {reason}")]
     Denied { brokers: String, reason: String },
     #[error(

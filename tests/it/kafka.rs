@@ -199,7 +199,7 @@ fn wait_for_rows(lake: &Path, count: i64, child: &mut Child) {
     }
 }
 
-fn rows_in(lake: &Path) -> i64 {
+pub fn rows_in(lake: &Path) -> i64 {
     let Ok(files) = std::fs::read_dir(lake) else { return 0 };
     let rows = |path: std::path::PathBuf| {
         let file = std::fs::File::open(path).unwrap();

@@ -12,6 +12,7 @@ mod golden;
 mod kafka;
 mod killed;
 mod lake;
+mod made_anew;
 mod preview;
 mod produce;
 mod row_by_row;

@@ -1,8 +1,10 @@
 //! Metadata and `FindCoordinator`: there is one broker, and it leads everything.
 
+use uuid::Uuid;
+
 use super::super::error_code::{ErrorCode, wire_code};
 use super::super::state::State;
-use super::super::topics::{Topic, is_legal_name};
+use super::super::topics::is_legal_name;
 use super::super::wire::{Malformed, Reader, Writer};
 use super::super::{HOST, LEADER_EPOCH, NODE_ID};
 use super::{Call, write_throttle};
@@ -15,7 +17,15 @@ pub(super) fn metadata(
     body: &mut Reader<'_>,
     reply: &mut Writer,
 ) -> Result<(), Malformed> {
-    let named = body.nullable_array(Reader::string)?;
+    let named = body.nullable_array(|body| {
+        if call.version >= 10 {
+            // The id of the topic: asked for by name.
+            (body.i64()?, body.i64()?);
+        }
+        let name = body.string()?;
+        body.tags()?;
+        Ok(name)
+    })?;
     let topics = call.shared.read(|state| match named {
         Some(some) => some.into_iter().map(|name| described(call, state, name)).collect(),
         None => {
@@ -34,18 +44,19 @@ pub(super) fn metadata(
     if call.version >= 8 {
         reply.i32(OPERATIONS_OMITTED);
     }
+    reply.tags();
     Ok(())
 }
 
-/// A topic's name, and its number of partitions if it exists.
-type Described = (String, Result<i32, ErrorCode>);
+/// A topic's name, and its id and number of partitions if it exists.
+type Described = (String, Result<(Uuid, i32), ErrorCode>);
 
 fn described(call: &Call<'_>, state: &State, name: &str) -> Described {
     let partitions = call.outcome(|| {
         if !is_legal_name(name) {
             return Err(ErrorCode::InvalidTopic);
         }
-        state.topics.get(name).map(Topic::partition_count)
+        state.topics.get(name).map(|topic| (topic.id(), topic.partition_count()))
     });
     (name.to_owned(), partitions)
 }
@@ -56,13 +67,20 @@ fn write_broker(call: &Call<'_>, reply: &mut Writer) {
     reply.i32(i32::from(call.shared.port));
     // A broker's rack came with version 1.
     reply.nullable_string(None);
+    reply.tags();
 }
 
-fn write_topic(call: &Call<'_>, reply: &mut Writer, (name, partitions): Described) {
-    reply.i16(wire_code(&partitions));
+fn write_topic(call: &Call<'_>, reply: &mut Writer, (name, topic): Described) {
+    reply.i16(wire_code(&topic));
     reply.string(&name);
+    let (id, partitions) = topic.unwrap_or_default();
+    if call.version >= 10 {
+        let (most, least) = id.as_u64_pair();
+        reply.i64(most.cast_signed());
+        reply.i64(least.cast_signed());
+    }
     reply.boolean(false);
-    reply.array(0..partitions.unwrap_or(0), |reply, partition| {
+    reply.array(0..partitions, |reply, partition| {
         reply.i16(0);
         reply.i32(partition);
         reply.i32(NODE_ID);
@@ -76,10 +94,12 @@ fn write_topic(call: &Call<'_>, reply: &mut Writer, (name, partitions): Describe
             let offline: [i32; 0] = [];
             reply.array(offline, Writer::i32);
         }
+        reply.tags();
     });
     if call.version >= 8 {
         reply.i32(OPERATIONS_OMITTED);
     }
+    reply.tags();
 }
 
 pub(super) fn find_coordinator(

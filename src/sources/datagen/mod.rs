@@ -82,7 +82,7 @@ impl Source for Datagen {
             schema: Arc::new(Schema::new(fields)),
             rows_per_second: self.rows_per_second,
             rows: self.rows,
-            found: false,
+            request: Some(request.clone()),
         }))
     }
 }
@@ -92,17 +92,16 @@ struct OpenDatagen {
     schema: SchemaRef,
     rows_per_second: u64,
     rows: Option<u64>,
-    found: bool,
+    /// `None` once the split has been found.
+    request: Option<OpenRequest>,
 }
 
 impl OpenSource for OpenDatagen {
     fn discover(&mut self) -> Result<Vec<Split>, SourceError> {
-        if std::mem::replace(&mut self.found, true) {
-            return Ok(Vec::new());
-        }
+        let Some(request) = self.request.take() else { return Ok(Vec::new()) };
         let id = SplitId { topic: "datagen".into(), partition: 0 };
         let stop = self.rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX));
-        Ok(vec![Split { id, start: 0, stop }])
+        Ok(request.gone_on_with(vec![Split { id, start: 0, stop, topic_id: None }]))
     }
 
     fn discovery_interval(&self) -> Option<Duration> {

@@ -1,8 +1,8 @@
 //! librdkafka's batch call: many messages of many partitions for one crossing
 //! into C, at about half the cost of taking them one by one.
 //!
-//! The only file with `unsafe`. What it hands out is safe: a [`Taken`] borrows
-//! its message, which is destroyed right after.
+//! What it hands out is safe: a [`Taken`] borrows its message, which is destroyed
+//! right after.
 //!
 //! Partitions are started at explicit offsets through librdkafka's simple
 //! consumer, which knows no group, so that reading needs no rights to one and

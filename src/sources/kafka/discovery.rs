@@ -7,7 +7,7 @@
 //! Invariant: a partition is found once. One that appears later is read from
 //! its first message.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use super::KafkaSource;
 use super::context::{Client, serve_events};
 use super::offsets::{Facts, NoOffset};
 use super::reader::KafkaReader;
+use super::topic_ids::topic_ids;
 use super::topics::{Topics, near};
 use crate::formats::MessageParts;
 use crate::kafka_client::is_denial;
@@ -33,8 +34,21 @@ const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::f
 /// A later look must not hold up the job for long.
 const LATER_LOOK: Duration = Duration::from_secs(2);
 
-/// A topic's name and its partitions.
-type Topic = (Arc<str>, Vec<i32>);
+/// A topic as it is now.
+struct Topic {
+    name: Arc<str>,
+    id: Option<Arc<str>>,
+    partitions: Vec<i32>,
+}
+
+impl Topic {
+    fn split(&self, partition: i32) -> SplitId {
+        SplitId { topic: Arc::clone(&self.name), partition }
+    }
+}
+
+/// Splits that have been found, with the ids of their topics.
+type Known = BTreeMap<SplitId, Option<Arc<str>>>;
 
 /// A connected Kafka table.
 pub struct OpenKafka {
@@ -46,7 +60,7 @@ pub struct OpenKafka {
     /// Made with the first commit; `None` where the table names no group.
     group: Option<Client>,
     /// `None` before the first look.
-    known: Option<BTreeSet<SplitId>>,
+    known: Option<Known>,
 }
 
 impl OpenKafka {
@@ -70,14 +84,14 @@ impl OpenKafka {
     fn first_look(&self) -> Result<Vec<Split>, SourceError> {
         let asker = self.asker(self.source.patience.answer);
         let mut splits = Vec::new();
-        for (topic, partitions) in self.partitions(&asker)? {
-            splits.extend(self.splits(&asker, &topic, &partitions)?);
+        for topic in self.identified_topics(&asker)? {
+            splits.extend(self.splits(&asker, &topic)?);
         }
         Ok(splits)
     }
 
     /// Finds what is new; an outage finds nothing.
-    fn later_look(&self, known: &BTreeSet<SplitId>) -> Result<Vec<Split>, SourceError> {
+    fn later_look(&self, known: &Known) -> Result<Vec<Split>, SourceError> {
         let asker = self.asker(LATER_LOOK);
         match self.new_partitions(&asker, known) {
             Err(
@@ -93,25 +107,37 @@ impl OpenKafka {
     fn new_partitions(
         &self,
         asker: &Asker<'_>,
-        known: &BTreeSet<SplitId>,
+        known: &Known,
     ) -> Result<Vec<Split>, SourceError> {
         let mut splits = Vec::new();
-        for (topic, partitions) in self.partitions(asker)? {
-            for partition in partitions {
-                let id = SplitId { topic: Arc::clone(&topic), partition };
-                if known.contains(&id) {
+        for topic in self.identified_topics(asker)? {
+            for &partition in &topic.partitions {
+                let id = topic.split(partition);
+                if let Some(before) = known.get(&id) {
+                    replaced(before.as_ref(), &topic, partition, None)?;
                     continue;
                 }
                 let (start, _) = asker.ask(|within| ends(&self.client, &id, within))?;
                 tracing::info!(topic = &*id.topic, partition, start, "new partition");
-                splits.push(Split { id, start, stop: None });
+                splits.push(Split { id, start, stop: None, topic_id: topic.id.clone() });
             }
         }
         Ok(splits)
     }
 
-    /// The topics of the table with their partitions.
-    fn partitions(&self, asker: &Asker<'_>) -> Result<Vec<Topic>, SourceError> {
+    /// The topics of the table with their ids.
+    fn identified_topics(&self, asker: &Asker<'_>) -> Result<Vec<Topic>, SourceError> {
+        let mut topics = self.table_topics(asker)?;
+        let names: Vec<Arc<str>> = topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
+        let mut ids = asker.ask(|within| topic_ids(&self.client, &names, within))?;
+        for topic in &mut topics {
+            topic.id = ids.remove(&topic.name);
+        }
+        Ok(topics)
+    }
+
+    /// The topics of the table, without their ids.
+    fn table_topics(&self, asker: &Asker<'_>) -> Result<Vec<Topic>, SourceError> {
         match &self.source.topics {
             Topics::List(names) => {
                 let each = names.iter().map(|name| {
@@ -122,7 +148,7 @@ impl OpenKafka {
             }
             Topics::Pattern { text, .. } => {
                 let mut found = self.topics(asker, None)?;
-                found.retain(|(name, _)| self.source.topics.matches(name));
+                found.retain(|topic| self.source.topics.matches(&topic.name));
                 if found.is_empty() { Err(self.missing(text)) } else { Ok(found) }
             }
         }
@@ -150,11 +176,11 @@ impl OpenKafka {
                     let mut partitions: Vec<i32> =
                         topic.partitions().iter().map(MetadataPartition::id).collect();
                     partitions.sort_unstable();
-                    found.push((Arc::from(topic.name()), partitions));
+                    found.push(Topic { name: topic.name().into(), id: None, partitions });
                 }
             }
         }
-        found.sort_unstable();
+        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
 
@@ -168,26 +194,22 @@ impl OpenKafka {
     }
 
     /// The splits of a topic at the first look.
-    fn splits(
-        &self,
-        asker: &Asker<'_>,
-        topic: &Arc<str>,
-        partitions: &[i32],
-    ) -> Result<Vec<Split>, SourceError> {
+    fn splits(&self, asker: &Asker<'_>, topic: &Topic) -> Result<Vec<Split>, SourceError> {
         if let Some(resume) = &self.resume {
-            return self.resumed_splits(asker, topic, partitions, resume);
+            return self.resumed_splits(asker, topic, resume);
         }
+        let Topic { name, partitions, .. } = topic;
         let source = &self.source;
         let wants = source.startup.wants_committed() || source.bounded.wants_committed();
         let committed = match source.properties.group_id() {
-            Some(group) if wants => self.committed(asker, group, topic, partitions)?,
+            Some(group) if wants => self.committed(asker, group, name, partitions)?,
             _ => BTreeMap::new(),
         };
-        let at_startup = self.at_time(asker, topic, partitions, source.startup.timestamp())?;
-        let at_bound = self.at_time(asker, topic, partitions, source.bounded.timestamp())?;
+        let at_startup = self.at_time(asker, name, partitions, source.startup.timestamp())?;
+        let at_bound = self.at_time(asker, name, partitions, source.bounded.timestamp())?;
         let mut splits = Vec::new();
         for &partition in partitions {
-            let id = SplitId { topic: Arc::clone(topic), partition };
+            let id = topic.split(partition);
             let (low, high) = asker.ask(|within| ends(&self.client, &id, within))?;
             let facts = Facts {
                 low,
@@ -206,44 +228,49 @@ impl OpenKafka {
     fn resumed_splits(
         &self,
         asker: &Asker<'_>,
-        topic: &Arc<str>,
-        partitions: &[i32],
+        topic: &Topic,
         resume: &BTreeMap<SplitId, Resume>,
     ) -> Result<Vec<Split>, SourceError> {
         let mut splits = Vec::new();
-        for &partition in partitions {
-            let id = SplitId { topic: Arc::clone(topic), partition };
+        for &partition in &topic.partitions {
+            let id = topic.split(partition);
             let (low, high) = asker.ask(|within| ends(&self.client, &id, within))?;
-            let (mut start, stop) = resume.get(&id).copied().unwrap_or((low, None));
+            let new = Resume { next: low, stop: None, topic_id: None };
+            let Resume { next: mut start, mut stop, topic_id } =
+                resume.get(&id).cloned().unwrap_or(new);
             let ended = stop.is_some_and(|stop| start >= stop);
-            if !ended && !(low..=high).contains(&start) {
-                let (topic, offset) = (topic.to_string(), start);
-                let Some(next) = self.on_data_loss.next(low, high) else {
-                    return Err(SourceError::OffsetLost {
-                        topic,
-                        partition,
-                        offset,
-                        low,
-                        high,
-                    });
-                };
-                tracing::warn!(topic, partition, offset, low, high, next, "messages are lost");
+            let lost = match replaced(topic_id.as_ref(), topic, partition, Some(start)) {
+                _ if ended => None,
+                Err(error) => {
+                    // The end that was set was one of the old topic's.
+                    stop = stop.map(|_| high);
+                    Some(error)
+                }
+                Ok(()) if (low..=high).contains(&start) => None,
+                Ok(()) => {
+                    let (topic, offset) = (id.topic.to_string(), start);
+                    Some(SourceError::OffsetLost { topic, partition, offset, low, high })
+                }
+            };
+            if let Some(error) = lost {
+                let Some(next) = self.on_data_loss.next(low, high) else { return Err(error) };
+                tracing::warn!(%error, low, high, next, "messages are lost");
                 start = next;
             }
-            splits.push(Split { id, start, stop });
+            splits.push(Split { id, start, stop, topic_id: topic.id.clone() });
         }
         Ok(splits)
     }
 
     fn split(
         &self,
-        topic: &Arc<str>,
+        topic: &Topic,
         partition: i32,
         facts: &Facts,
     ) -> Result<Split, SourceError> {
         let source = &self.source;
         let reset = source.properties.offset_reset();
-        let no_offset = |why, mode| self.no_offset(why, topic, partition, facts, mode);
+        let no_offset = |why, mode| self.no_offset(why, &topic.name, partition, facts, mode);
         let start = source
             .startup
             .offset(partition, facts, reset)
@@ -252,7 +279,7 @@ impl OpenKafka {
             .bounded
             .offset(partition, facts)
             .map_err(|why| no_offset(why, "scan.bounded.mode"))?;
-        Ok(Split { id: SplitId { topic: Arc::clone(topic), partition }, start, stop })
+        Ok(Split { id: topic.split(partition), start, stop, topic_id: topic.id.clone() })
     }
 
     fn no_offset(
@@ -317,7 +344,7 @@ impl OpenSource for OpenKafka {
             Some(known) => self.later_look(known)?,
         };
         let known = self.known.get_or_insert_default();
-        known.extend(splits.iter().map(|split| split.id.clone()));
+        known.extend(splits.iter().map(|split| (split.id.clone(), split.topic_id.clone())));
         Ok(splits)
     }
 
@@ -356,6 +383,26 @@ impl OpenSource for OpenKafka {
         );
         reader.add(splits)?;
         Ok(Box::new(reader))
+    }
+}
+
+/// An error if the topic is another than the one of `before`, which was read up
+/// to `offset`. Where either id is not known, nothing can be said.
+fn replaced(
+    before: Option<&Arc<str>>,
+    topic: &Topic,
+    partition: i32,
+    offset: Option<i64>,
+) -> Result<(), SourceError> {
+    match (before, &topic.id) {
+        (Some(expected), Some(found)) if expected != found => Err(SourceError::TopicReplaced {
+            topic: topic.name.to_string(),
+            partition,
+            offset,
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }),
+        _ => Ok(()),
     }
 }
 

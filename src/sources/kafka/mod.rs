@@ -17,6 +17,7 @@ mod options;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod topic_ids;
 mod topics;
 
 use std::sync::Arc;

@@ -198,7 +198,7 @@ impl KafkaReader {
 
 impl SplitReader for KafkaReader {
     fn add(&mut self, splits: Vec<Split>) -> Result<(), SourceError> {
-        for Split { id, start, stop } in splits {
+        for Split { id, start, stop, .. } in splits {
             if stop.is_some_and(|stop| start >= stop) {
                 self.finished.push(id);
                 continue;

@@ -125,7 +125,8 @@ impl Source for Replay {
             Order::Arranged(arrival) => arrival.join(),
         };
         let topics = self.topics.clone();
-        Ok(Box::new(OpenReplay { topics, order, scan, parts: request.parts, told: false }))
+        let (parts, request) = (request.parts, Some(request.clone()));
+        Ok(Box::new(OpenReplay { topics, order, scan, parts, request }))
     }
 }
 
@@ -135,7 +136,8 @@ struct OpenReplay {
     /// Which of those that read by one [`Arrival`].
     scan: usize,
     parts: MessageParts,
-    told: bool,
+    /// `None` once the splits have been found.
+    request: Option<OpenRequest>,
 }
 
 impl OpenReplay {
@@ -145,6 +147,7 @@ impl OpenReplay {
                 id: SplitId { topic: Arc::clone(topic), partition: *partition },
                 start: 0,
                 stop: Some(i64::try_from(messages.len()).expect("a case fits in memory")),
+                topic_id: None,
             })
         });
         all.collect()
@@ -153,12 +156,19 @@ impl OpenReplay {
 
 impl OpenSource for OpenReplay {
     fn discover(&mut self) -> Result<Vec<Split>, SourceError> {
-        let first = !std::mem::replace(&mut self.told, true);
-        let mut splits = if first { self.splits() } else { Vec::new() };
+        let request = self.request.take();
+        let first = request.is_some();
+        let splits = request.map(|request| request.gone_on_with(self.splits()));
+        let mut splits = splits.unwrap_or_default();
         if let Order::Arranged(arrival) = &self.order {
             if first {
                 splits.iter().for_each(|split| arrival.expect(self.scan, &split.id));
-                splits.push(Split { id: arrival.waker(), start: 0, stop: Some(0) });
+                splits.push(Split {
+                    id: arrival.waker(),
+                    start: 0,
+                    stop: Some(0),
+                    topic_id: None,
+                });
             } else {
                 arrival.round(self.scan);
             }
