@@ -10,7 +10,7 @@ use super::{CheckpointError, FLOORS, MANIFESTS, segment};
 use crate::store::{Folder, StoreError};
 
 /// How often a request that fails is made again, and the first pause in between.
-const ATTEMPTS: u32 = 8;
+pub(super) const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Pieces of a segment are read together up to so many bytes.
 const BYTES_AT_ONCE: u64 = 32 << 20;
@@ -120,7 +120,7 @@ pub(super) fn retried<T>(
     for _ in 1..ATTEMPTS {
         match ask() {
             Ok(answer) => return Ok(answer),
-            Err(error) => tracing::debug!(%error, "asking again"),
+            Err(error) => tracing::warn!(%error, "the store is asked again"),
         }
         sleep(pause);
         pause *= 2;

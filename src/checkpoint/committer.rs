@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::archive::{Archive, retried};
+use super::archive::{ATTEMPTS, Archive, retried};
 use super::manifest::{JobState, Manifest, OutputFile, PieceId, StoredPiece};
 use super::protocol::{Step, Stopped, Told, Writer};
 use super::segment::{self, PieceRows};
@@ -15,8 +15,7 @@ use super::{CheckpointError, FLOORS, SEGMENTS, STAGED};
 use crate::clock::Clock;
 use crate::store::{Folder, Location, WholeFile, parse_location};
 
-/// How often a manifest is sent, and the first pause in between.
-const ATTEMPTS: u32 = 8;
+/// The pause before a manifest is sent again, at first.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// How many epochs a job keeps unless it is told.
 pub const RETAINED: u64 = 100;
@@ -241,7 +240,7 @@ impl Committer {
                     let created = self.archive.folder.create(&name, &manifest.to_bytes());
                     last_error = created.err();
                     if let Some(error) = &last_error {
-                        tracing::debug!(%error, "created or not, it is read back");
+                        tracing::warn!(%error, "a checkpoint was created or not: it is read back");
                     }
                     Told::Sent
                 }

@@ -23,7 +23,8 @@ const MAX_CONCURRENT_PARTS: usize = 4;
 /// Also the largest file that goes up in one request. 10,000 parts are allowed.
 const PART_BYTES: u64 = 16 << 20;
 const MAX_RETRIES: usize = 10;
-const MAX_RETRY_TIME: Duration = Duration::from_secs(60);
+/// Of one request. Those who ask for something again wait between two.
+const MAX_RETRY_TIME: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(super) struct S3Folder {

@@ -471,7 +471,7 @@ impl Asker<'_> {
             }
             wait = (wait * 2).min(longest);
             if !code.is_some_and(may_pass) || asked.elapsed() >= self.patience {
-                return Err(self.unanswered(&error));
+                return Err(self.unanswered(asked.elapsed(), &error));
             }
         }
     }
@@ -480,11 +480,11 @@ impl Asker<'_> {
         SourceError::Denied { brokers: self.brokers.to_owned(), reason }
     }
 
-    fn unanswered(&self, error: &KafkaError) -> SourceError {
+    fn unanswered(&self, waited: Duration, error: &KafkaError) -> SourceError {
         let reason = self.client.context().last_failure();
         SourceError::Unreachable {
             brokers: self.brokers.to_owned(),
-            seconds: self.patience.as_secs(),
+            seconds: waited.as_secs_f64().round() as u64,
             reason: reason.unwrap_or_else(|| error.to_string()),
         }
     }
