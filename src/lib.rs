@@ -10,7 +10,7 @@
 //! planning
 //! sql | sources | sinks | checkpoint
 //! formats
-//! times | types | options | diagnostics | clock | kafka_client | store
+//! times | types | options | diagnostics | clock | kafka_client | kafka_wire | store
 //! ```
 //!
 //! `broker` stands apart: the in-memory Kafka broker of the demo and the tests.
@@ -24,7 +24,10 @@ pub mod diagnostics;
 pub mod engine;
 mod failpoints;
 pub mod formats;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod kafka_client;
+mod kafka_wire;
 pub mod options;
 pub mod planning;
 pub mod readings;

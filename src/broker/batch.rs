@@ -8,7 +8,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::error_code::ErrorCode;
-use super::wire::{Malformed, Reader, put_varint};
+use crate::kafka_wire::{Malformed, Reader, put_varint};
 
 /// Bytes before the first record.
 const HEADER_BYTES: usize = 61;

@@ -15,7 +15,7 @@ use super::api::{Api, Supported};
 use super::faults::Fault;
 use super::handlers::{self, Answer, Request};
 use super::shared::Shared;
-use super::wire::{Malformed, Reader};
+use crate::kafka_wire::{Malformed, Reader};
 
 /// Kafka's `socket.request.max.bytes`.
 const MAX_FRAME_BYTES: usize = 100 * 1024 * 1024;

@@ -43,7 +43,6 @@ mod state;
 mod tests;
 mod topics;
 mod transactions;
-mod wire;
 
 use std::io;
 use std::sync::Arc;

@@ -20,8 +20,8 @@ use crate::engine::{
     StopSignal,
 };
 use crate::planning::pipeline::Job;
-use crate::sources::OnDataLoss;
 use crate::sources::replay::{Arrival, Interruption, NextOrder, Order};
+use crate::sources::{KafkaClient, OnDataLoss};
 use crate::store::Location;
 
 /// One of the ways to run a case, all of which must agree.
@@ -227,6 +227,7 @@ impl<'a> Prepared<'a> {
             batch_size: variation.batch_size,
             checkpoints: Checkpoints::default(),
             on_data_loss: OnDataLoss::default(),
+            kafka_client: KafkaClient::default(),
             memory: variation.on_disk.then(|| MemoryOptions {
                 limit: u64::MAX,
                 share: 0,

@@ -11,9 +11,9 @@
 
 mod archive;
 mod committer;
-mod manifest;
+pub(crate) mod manifest;
 mod protocol;
-mod segment;
+pub(crate) mod segment;
 
 pub use archive::Archive;
 pub use committer::{

@@ -8,9 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::ipc::reader::StreamReader;
+use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 
 use sha2::{Digest, Sha256};
@@ -121,11 +122,21 @@ pub fn decode(piece: &StoredPiece, bytes: Option<&[u8]>) -> Result<RecordBatch, 
     if checksum(bytes) != piece.sha256 {
         return Err("its checksum is wrong".to_owned());
     }
+    // A reader of streams would make room for as much as the bytes say is to come.
     let read = || -> Result<RecordBatch, ArrowError> {
-        let reader = StreamReader::try_new(bytes, None)?;
-        let schema = reader.schema();
-        let batches = reader.collect::<Result<Vec<_>, _>>()?;
-        arrow::compute::concat_batches(&schema, &batches)
+        let mut buffer = Buffer::from(bytes);
+        let mut decoder = StreamDecoder::new();
+        let mut batches = Vec::new();
+        while let Some(batch) = decoder.decode(&mut buffer)? {
+            batches.push(batch);
+        }
+        decoder.finish()?;
+        let schema = decoder.schema();
+        let schema = schema.ok_or_else(|| ArrowError::IpcError("it is empty".to_owned()))?;
+        match <[RecordBatch; 1]>::try_from(batches) {
+            Ok([only]) => Ok(only),
+            Err(batches) => arrow::compute::concat_batches(&schema, &batches),
+        }
     };
     catch_unwind(AssertUnwindSafe(read))
         .map_err(|_| "it cannot be read".to_owned())?

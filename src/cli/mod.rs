@@ -16,7 +16,7 @@ mod replay;
 mod run;
 mod screen;
 mod script;
-mod settings;
+pub(crate) mod settings;
 mod signals;
 mod state;
 mod test;

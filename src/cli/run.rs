@@ -102,6 +102,7 @@ fn options(planned: &Planned, state: Option<StateOptions>) -> RunOptions {
         batch_size: settings.batch_size,
         checkpoints,
         on_data_loss: settings.on_data_loss,
+        kafka_client: settings.kafka_client,
         memory,
         clock: Arc::new(SystemClock),
         run_id: run_id(),

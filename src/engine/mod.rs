@@ -54,7 +54,7 @@ use crate::checkpoint::{Counters, JobState};
 use crate::clock::Clock;
 use crate::failpoints::reach;
 use crate::planning::pipeline::{Input, Job};
-use crate::sources::{OnDataLoss, OpenSource};
+use crate::sources::{KafkaClient, OnDataLoss, OpenSource};
 use commits::Commits;
 pub use commits::StateOptions;
 use cut::{Notes, Position};
@@ -78,6 +78,7 @@ pub struct RunOptions {
     pub batch_size: usize,
     pub checkpoints: Checkpoints,
     pub on_data_loss: OnDataLoss,
+    pub kafka_client: KafkaClient,
     /// `None`: as much as there is.
     pub memory: Option<MemoryOptions>,
     pub clock: Arc<dyn Clock>,

@@ -244,6 +244,7 @@ fn open_request(
         projection: scan.row_projection.clone(),
         resume: resumed.map(|resumed| resumed.offsets(index)),
         on_data_loss: options.on_data_loss,
+        kafka_client: options.kafka_client,
     }
 }
 

@@ -12,8 +12,8 @@ mod json;
 pub mod parse;
 pub mod print;
 mod raw;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod testing;
 mod texts;
 mod views;
 
@@ -116,6 +116,30 @@ impl Messages {
     pub fn key(&self, i: usize) -> Option<&[u8]> {
         let slot = self.keys.as_ref()?[i];
         slot.range().map(|r| &self.bytes[r])
+    }
+
+    /// Takes the messages from `at` on.
+    #[must_use]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        let first = u32::try_from(at).expect("a batch holds fewer than 4 G");
+        let behind = self.stamps.partition_point(|(from, _)| *from < first);
+        let mut stamps = vec![(0, self.stamp(at))];
+        stamps.extend(self.stamps[behind..].iter().map(|(from, stamp)| (from - first, *stamp)));
+        if stamps.get(1).is_some_and(|(from, _)| *from == 0) {
+            stamps.remove(0);
+        }
+        self.stamps.truncate(behind);
+        Self {
+            topic: Arc::clone(&self.topic),
+            partition: self.partition,
+            bytes: self.bytes.clone(),
+            payloads: self.payloads.split_off(at),
+            offsets: self.offsets.split_off(at),
+            timestamps: self.timestamps.split_off(at),
+            keys: self.keys.as_mut().map(|keys| keys.split_off(at)),
+            headers: self.headers.as_mut().map(|headers| headers.split_off(at)),
+            stamps,
+        }
     }
 
     /// What the broker noted beside message `i`.

@@ -17,7 +17,7 @@ use crate::types::Column;
 
 mod blackhole;
 pub mod capture;
-mod filesystem;
+pub(crate) mod filesystem;
 mod print;
 mod value_text;
 

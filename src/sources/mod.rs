@@ -61,6 +61,7 @@ pub struct OpenRequest {
     /// them is new, and read from its beginning. `None`: the job has never run.
     pub resume: Option<BTreeMap<SplitId, Resume>>,
     pub on_data_loss: OnDataLoss,
+    pub kafka_client: KafkaClient,
 }
 
 /// What is done when the log no longer holds the next message to be read.
@@ -84,6 +85,16 @@ impl OnDataLoss {
             OnDataLoss::Latest => Some(high),
         }
     }
+}
+
+/// Who fetches messages from Kafka.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KafkaClient {
+    /// Our own client where it understands the table's properties, else librdkafka.
+    #[default]
+    Auto,
+    Native,
+    Librdkafka,
 }
 
 /// How far an earlier process has read a split.
@@ -198,6 +209,13 @@ pub enum SourceError {
          topic was made anew (`turnstile.on-data-loss` = earliest or latest goes on)"
     )]
     OffsetLost { topic: String, partition: i32, offset: i64, low: i64, high: i64 },
+    #[error(
+        "the log of `{topic}` partition {partition} was cut off: it was read up to offset \
+         {offset} and parts from what was read before that, it ends at {high} now. Its leader \
+         was lost with messages that no other replica had, or the topic was made anew \
+         (`turnstile.on-data-loss` = earliest or latest goes on)"
+    )]
+    LogTruncated { topic: String, partition: i32, offset: i64, high: i64 },
     #[error(
         "topic `{topic}` was deleted and made anew while it was read{}: its id was {expected} and \
          is {found}. What it held and had not been read is lost (`turnstile.on-data-loss` = \

@@ -1,8 +1,8 @@
 //! Topics made, widened, deleted and shortened over the wire.
 
 use super::super::error_code::{ErrorCode, wire_code};
-use super::super::wire::{Malformed, Reader, Writer};
 use super::{Call, read_topics, write_throttle, write_topics};
+use crate::kafka_wire::{Malformed, Reader, Writer};
 
 /// Stands for "as the broker is configured".
 const BY_DEFAULT: i32 = -1;

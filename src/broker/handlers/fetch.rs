@@ -9,8 +9,8 @@ use super::super::error_code::{ErrorCode, wire_code};
 use super::super::log::{Isolation, Taken};
 use super::super::shared::LastCall;
 use super::super::state::State;
-use super::super::wire::{Malformed, Reader, Writer};
 use super::{Call, read_topics, write_throttle, write_topics};
+use crate::kafka_wire::{Malformed, Reader, Writer};
 
 /// The most a reply carries, whatever the client allows; one large batch may
 /// exceed it.

@@ -5,9 +5,9 @@ use uuid::Uuid;
 use super::super::error_code::{ErrorCode, wire_code};
 use super::super::state::State;
 use super::super::topics::is_legal_name;
-use super::super::wire::{Malformed, Reader, Writer};
 use super::super::{HOST, LEADER_EPOCH, NODE_ID};
 use super::{Call, write_throttle};
+use crate::kafka_wire::{Malformed, Reader, Writer};
 
 /// What stands for authorized operations that were not asked for.
 const OPERATIONS_OMITTED: i32 = i32::MIN;

@@ -19,7 +19,7 @@ use bytes::BytesMut;
 use super::api::Api;
 use super::error_code::ErrorCode;
 use super::shared::Shared;
-use super::wire::{Malformed, Reader, Reply, Writer};
+use crate::kafka_wire::{Malformed, Reader, Reply, Writer};
 
 /// What the header of a request says, and what the faults make of it.
 #[derive(Debug, Clone, Copy)]

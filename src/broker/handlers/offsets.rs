@@ -6,8 +6,8 @@ use super::super::error_code::{ErrorCode, wire_code};
 use super::super::groups::{Committed, Offsets};
 use super::super::log::{Isolation, Log};
 use super::super::state::State;
-use super::super::wire::{Malformed, Reader, Writer};
 use super::{Call, read_topics, write_throttle, write_topics};
+use crate::kafka_wire::{Malformed, Reader, Writer};
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;

@@ -6,8 +6,8 @@ use bytes::{Buf, BytesMut};
 
 use super::super::batch::Batch;
 use super::super::error_code::{ErrorCode, wire_code};
-use super::super::wire::{Malformed, Reader, Writer};
 use super::{Answer, Call, read_topics, write_throttle, write_topics};
+use crate::kafka_wire::{Malformed, Reader, Writer};
 
 /// Places in the frame of the records for each partition.
 type Places = Vec<(String, Vec<(i32, Option<Range<usize>>)>)>;

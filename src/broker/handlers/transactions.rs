@@ -3,9 +3,9 @@
 use super::super::error_code::{ErrorCode, wire_code};
 use super::super::state::State;
 use super::super::transactions::Caller;
-use super::super::wire::{Malformed, Reader, Writer};
 use super::offsets::{existing, read_commits, without_members, write_commits};
 use super::{Call, read_topics, write_throttle, write_topics};
+use crate::kafka_wire::{Malformed, Reader, Writer};
 
 const NO_PRODUCER: (i64, i16) = (-1, -1);
 

@@ -2,8 +2,8 @@
 
 use super::super::api::{Api, SUPPORTED};
 use super::super::error_code::ErrorCode;
-use super::super::wire::{Malformed, Reader, Reply, Writer};
 use super::{Call, write_throttle};
+use crate::kafka_wire::{Malformed, Reader, Reply, Writer};
 
 pub(super) fn api_versions(
     call: &Call<'_>,

@@ -7,7 +7,7 @@
 //! Invariant: a value that got in here fits its key.
 
 mod environment;
-mod file;
+pub(crate) mod file;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use super::logging;
 use crate::diagnostics::{Diagnostic, SourceFile, Spanned};
 use crate::options::{parse_bytes, parse_duration};
 use crate::planning;
-use crate::sources::OnDataLoss;
+use crate::sources::{KafkaClient, OnDataLoss};
 use crate::store::parse_location;
 
 /// A key that changes something.
@@ -52,6 +52,7 @@ pub const JOB_NAME: &str = "turnstile.job.name";
 pub const RETAINED_CHECKPOINTS: &str = "state.checkpoints.num-retained";
 const MEMORY_LIMIT: &str = "turnstile.state.memory-limit";
 const ON_DATA_LOSS: &str = "turnstile.on-data-loss";
+const KAFKA_CLIENT: &str = "turnstile.kafka.client";
 
 const MAX_BATCH_SIZE: usize = 1_000_000;
 const MAX_WORKERS: usize = 1024;
@@ -126,6 +127,11 @@ const KEYS: &[Key] = &[
         fits: |v| on_data_loss(v).is_some(),
     },
     Key {
+        name: KAFKA_CLIENT,
+        expected: "auto, native or librdkafka",
+        fits: |v| kafka_client(v).is_some(),
+    },
+    Key {
         name: planning::side_tables::DEAD_LETTERS,
         expected: "a folder: a local path, file:// or s3://",
         fits: |v| parse_location(v).is_ok(),
@@ -148,6 +154,15 @@ fn on_data_loss(value: &str) -> Option<OnDataLoss> {
         "stop" => Some(OnDataLoss::Stop),
         "earliest" => Some(OnDataLoss::Earliest),
         "latest" => Some(OnDataLoss::Latest),
+        _ => None,
+    }
+}
+
+fn kafka_client(value: &str) -> Option<KafkaClient> {
+    match value.trim().to_lowercase().as_str() {
+        "auto" => Some(KafkaClient::Auto),
+        "native" => Some(KafkaClient::Native),
+        "librdkafka" => Some(KafkaClient::Librdkafka),
         _ => None,
     }
 }
@@ -306,6 +321,7 @@ pub struct RunSettings {
     pub batch_size: usize,
     pub checkpoint_interval: Duration,
     pub on_data_loss: OnDataLoss,
+    pub kafka_client: KafkaClient,
     /// In bytes; `None`: nobody has said.
     pub memory_limit: Option<u64>,
 }
@@ -321,6 +337,10 @@ impl RunSettings {
             on_data_loss: values
                 .get(ON_DATA_LOSS)
                 .and_then(|v| on_data_loss(v))
+                .unwrap_or_default(),
+            kafka_client: values
+                .get(KAFKA_CLIENT)
+                .and_then(|v| kafka_client(v))
                 .unwrap_or_default(),
             memory_limit: values.get(MEMORY_LIMIT).and_then(|v| parse_bytes(v)),
             checkpoint_interval: values

@@ -25,7 +25,7 @@ mod encoder;
 mod options;
 mod parquet_file;
 mod partition_commit;
-mod partition_path;
+pub(crate) mod partition_path;
 mod partitioner;
 mod text_file;
 mod writer;

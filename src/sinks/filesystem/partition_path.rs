@@ -12,7 +12,7 @@ const MAX_NAME_BYTES: usize = 240;
 
 /// The folder of one column's value. A null and an empty text, which a folder
 /// cannot express, go to `default_name`.
-pub(super) fn folder(column: &str, value: Option<&str>, default_name: &str) -> String {
+pub(crate) fn folder(column: &str, value: Option<&str>, default_name: &str) -> String {
     let mut name = escape(column);
     name.push('=');
     let value = value.filter(|text| !text.is_empty()).unwrap_or(default_name);

@@ -18,6 +18,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::KafkaSource;
 use super::context::{Client, serve_events};
+use super::native::{self, NativeReader};
 use super::offsets::{Facts, NoOffset};
 use super::reader::KafkaReader;
 use super::topic_ids::topic_ids;
@@ -57,6 +58,8 @@ pub struct OpenKafka {
     client: Client,
     resume: Option<BTreeMap<SplitId, Resume>>,
     on_data_loss: OnDataLoss,
+    /// `None`: librdkafka fetches.
+    native: Option<Arc<native::Settings>>,
     /// Made with the first commit; `None` where the table names no group.
     group: Option<Client>,
     /// `None` before the first look.
@@ -69,8 +72,17 @@ impl OpenKafka {
         let client = source.client()?;
         let (parts, resume) = (request.parts, request.resume.clone());
         let on_data_loss = request.on_data_loss;
-        let open =
-            Self { source, parts, client, resume, on_data_loss, group: None, known: None };
+        let native = source.native(request.kafka_client)?;
+        let open = Self {
+            source,
+            parts,
+            client,
+            resume,
+            on_data_loss,
+            native,
+            group: None,
+            known: None,
+        };
         let asker = open.asker(open.source.patience.answer);
         asker.ask(|within| open.client.fetch_metadata(open.source.topics.single(), within))?;
         Ok(open)
@@ -374,15 +386,31 @@ impl OpenSource for OpenKafka {
     }
 
     fn reader(&mut self, splits: Vec<Split>) -> Result<Box<dyn SplitReader>, SourceError> {
-        let mut reader = KafkaReader::new(
-            self.source.client()?,
-            self.parts,
-            self.source.properties.bootstrap_servers(),
-            self.source.patience,
-            self.on_data_loss,
-        );
+        let (source, parts, on_data_loss) = (&self.source, self.parts, self.on_data_loss);
+        let (brokers, patience) = (source.properties.bootstrap_servers(), source.patience);
+        let mut reader: Box<dyn SplitReader> = match &self.native {
+            None => {
+                let client = source.client()?;
+                Box::new(KafkaReader::new(client, parts, brokers, patience, on_data_loss))
+            }
+            Some(settings) => {
+                let (settings, source) = (Arc::clone(settings), source.clone());
+                let ends = Box::new(move |log: &SplitId| {
+                    let client = source.client().map_err(|error| error.to_string())?;
+                    ends(&client, log, LATER_LOOK).map_err(|error| error.to_string())
+                });
+                Box::new(NativeReader::new(
+                    settings,
+                    parts,
+                    brokers,
+                    patience,
+                    on_data_loss,
+                    ends,
+                ))
+            }
+        };
         reader.add(splits)?;
-        Ok(Box::new(reader))
+        Ok(reader)
     }
 }
 

@@ -12,6 +12,7 @@ mod batch_queue;
 mod context;
 mod discovery;
 mod fields;
+mod native;
 mod offsets;
 mod options;
 mod reader;
@@ -26,8 +27,8 @@ use std::time::Duration;
 use rdkafka::config::FromClientConfigAndContext;
 
 use super::{
-    BoundFormat, BoundSource, MetadataKey, OpenRequest, OpenSource, Source, SourceError,
-    SourceTable,
+    BoundFormat, BoundSource, KafkaClient, MetadataKey, OpenRequest, OpenSource, Source,
+    SourceError, SourceTable,
 };
 use crate::diagnostics::{Diagnostic, Spanned};
 use crate::formats::{self, DecodingFormat, FormatContext};
@@ -160,6 +161,10 @@ fn metadata() -> Vec<(&'static str, MetadataKey, ColumnType)> {
 impl KafkaSource {
     /// A client for metadata and reading, without a group.
     fn client(&self) -> Result<Client, SourceError> {
+        make(&self.reading_config())
+    }
+
+    fn reading_config(&self) -> rdkafka::ClientConfig {
         let mut config = self.properties.consumer_config();
         config
             .set("enable.auto.commit", "false")
@@ -173,7 +178,24 @@ impl KafkaSource {
                 config.set(*name, *value);
             }
         }
-        make(&config)
+        config
+    }
+
+    /// Our own client, where it is wanted and understands its properties.
+    fn native(
+        &self,
+        wanted: KafkaClient,
+    ) -> Result<Option<Arc<native::Settings>>, SourceError> {
+        let settings = || native::Settings::new(&self.reading_config()).map(Arc::new);
+        match wanted {
+            KafkaClient::Librdkafka => Ok(None),
+            KafkaClient::Native => settings().map(Some).map_err(|why| {
+                SourceError::Config(format!("the native client cannot be used: {why}"))
+            }),
+            KafkaClient::Auto => {
+                Ok(settings().inspect_err(|why| tracing::info!(why, "librdkafka fetches")).ok())
+            }
+        }
     }
 
     /// A client that may ask what a group has committed.

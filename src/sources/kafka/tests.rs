@@ -5,7 +5,7 @@ use super::*;
 use crate::broker::{Api, EmbeddedBroker, ErrorCode, Record};
 use crate::diagnostics::{SourceFile, Span};
 use crate::formats::MessageParts;
-use crate::sources::{OnDataLoss, OpenRequest, OpenSource as _};
+use crate::sources::{KafkaClient, OnDataLoss, OpenRequest, OpenSource as _};
 use crate::types::SqlType;
 
 /// Options as a script would give them, so that diagnostics show their places.
@@ -203,6 +203,7 @@ fn a_log_is_not_empty_because_its_start_was_not_told() {
             projection: Vec::new(),
             resume: None,
             on_data_loss: OnDataLoss::Stop,
+            kafka_client: KafkaClient::Auto,
         };
         OpenKafka::connect(source(&text).unwrap(), &request).unwrap()
     };

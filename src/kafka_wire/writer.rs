@@ -11,7 +11,7 @@ const SHARE_FROM_BYTES: usize = 2048;
 /// A reply in the making. Start with [`Writer::new`], end with
 /// [`Writer::finish`].
 #[derive(Debug)]
-pub(in crate::broker) struct Writer {
+pub struct Writer {
     correlation_id: i32,
     open: BytesMut,
     done: Vec<Bytes>,
@@ -20,7 +20,7 @@ pub(in crate::broker) struct Writer {
 
 /// A whole frame, ready to be sent.
 #[derive(Debug)]
-pub(in crate::broker) struct Reply {
+pub struct Reply {
     prefix: [u8; 8],
     parts: Vec<Bytes>,
 }
@@ -145,7 +145,7 @@ fn put_unsigned_varint(buffer: &mut impl BufMut, mut value: u64) {
 }
 
 /// A signed integer in zigzag order, as records use it.
-pub(in crate::broker) fn put_varint(buffer: &mut impl BufMut, value: i64) {
+pub fn put_varint(buffer: &mut impl BufMut, value: i64) {
     put_unsigned_varint(buffer, ((value << 1) ^ (value >> 63)).cast_unsigned());
 }
 

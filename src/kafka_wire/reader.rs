@@ -10,7 +10,7 @@ const MAX_ELEMENTS: usize = 100_000;
 
 /// A place in a frame. Strings borrow from it.
 #[derive(Debug, Clone)]
-pub(in crate::broker) struct Reader<'a> {
+pub struct Reader<'a> {
     frame: &'a [u8],
     at: usize,
     flexible: bool,
@@ -155,11 +155,16 @@ impl<'a> Reader<'a> {
 
     /// Skips the tagged fields that end a structure of a flexible version.
     pub fn tags(&mut self) -> Result<(), Malformed> {
+        self.each_tag(|_| {})
+    }
+
+    /// Skips them too, but says which there are.
+    pub fn each_tag(&mut self, mut seen: impl FnMut(u64)) -> Result<(), Malformed> {
         if !self.flexible {
             return Ok(());
         }
         for _ in 0..self.unsigned_varint()? {
-            self.unsigned_varint()?;
+            seen(self.unsigned_varint()?);
             let size = to_usize(self.unsigned_varint()?)?;
             self.take_range(size)?;
         }

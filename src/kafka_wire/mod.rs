@@ -10,14 +10,14 @@
 mod reader;
 mod writer;
 
-pub(super) use reader::Reader;
-pub(super) use writer::{Reply, Writer, put_varint};
+pub use reader::Reader;
+pub use writer::{Reply, Writer, put_varint};
 
 use thiserror::Error;
 
 /// Why a frame cannot be read. The connection that sent it is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(super) enum Malformed {
+pub enum Malformed {
     #[error("the frame ends before its fields do")]
     TooShort,
     #[error("a length below zero, or beyond what may be sent")]
