@@ -5,15 +5,20 @@
 
 use std::sync::Arc;
 
+use arrow::buffer::Buffer;
+
 use crate::checkpoint::{Manifest, PieceRows, StoredPiece, manifest, segment};
 use crate::cli;
 use crate::diagnostics::SourceFile;
 use crate::formats::testing::{
     array, assert_grouping_does_not_matter, bind, column, field, json_lines, map, messages,
 };
-use crate::formats::{Decoded, DecodingFormat};
+use crate::formats::{Decoded, DecodingFormat, MessageParts};
 use crate::kafka_client::parse_java_properties;
 use crate::sinks::filesystem::partition_path;
+use crate::sources::kafka::native::batches::{self, Wanted};
+use crate::sources::kafka::native::codecs::Codecs;
+use crate::sources::kafka::native::fetch;
 use crate::types::{Column, SqlType};
 
 /// What takes the bytes of one input.
@@ -28,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sql", sql),
     ("partition_path", partition_path),
     ("config", config),
+    ("fetched", fetched),
 ];
 
 /// Ends a message in the input of `json` and `csv`.
@@ -203,6 +209,58 @@ pub fn config(input: &[u8]) {
         Err(faults) => {
             faults.iter().for_each(|fault| assert!(!fault.render(&file).is_empty()));
         }
+    }
+}
+
+/// A broker's answer to a fetch behind the version it is in, and the batches in
+/// it, whose checksums are made right.
+pub fn fetched(input: &[u8]) {
+    let Some((version, frame)) = input.split_first() else { return };
+    let Ok(answer) = fetch::answer(frame, i16::from(version % 9) + 4) else { return };
+    let mut frame = frame.to_vec();
+    for fetched in &answer.partitions {
+        sum(&mut frame[fetched.records.clone()]);
+    }
+    let (frame, mut codecs) = (Buffer::from_vec(frame), Codecs::default());
+    for fetched in &answer.partitions {
+        let wanted = Wanted {
+            topic: &fetched.topic,
+            partition: fetched.partition,
+            parts: MessageParts { keys: true, headers: true },
+            from: 3,
+            until: Some(1 << 40),
+        };
+        let (records, aborted) = (fetched.records.clone(), &fetched.aborted);
+        let Ok(read) = batches::read(&wanted, &frame, records, aborted, &mut codecs) else {
+            continue;
+        };
+        assert!(read.next >= wanted.from);
+        for mut messages in read.messages {
+            let count = messages.len();
+            let rest = messages.split_off(count / 2);
+            assert_eq!(messages.len() + rest.len(), count);
+            for part in [messages, rest] {
+                let bytes =
+                    (0..part.len()).map(|i| (part.payload(i), part.key(i), part.stamp(i)));
+                assert_eq!(bytes.count(), part.offsets.len());
+                assert!(part.offsets.iter().all(|offset| (3..1 << 40).contains(offset)));
+            }
+        }
+    }
+}
+
+/// Makes the checksums of batches right.
+fn sum(mut batches: &mut [u8]) {
+    while let Some(length) = batches.get(8..12) {
+        let length = u32::from_be_bytes(length.try_into().expect("four bytes"));
+        let end = usize::try_from(length).expect("it fits").saturating_add(12);
+        if end > batches.len() || end < 21 {
+            return;
+        }
+        let (batch, rest) = std::mem::take(&mut batches).split_at_mut(end);
+        let checksum = crc32c::crc32c(&batch[21..]);
+        batch[17..21].copy_from_slice(&checksum.to_be_bytes());
+        batches = rest;
     }
 }
 

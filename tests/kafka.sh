@@ -12,6 +12,7 @@
 #   KAFKA_VERSION      4.3.1
 #   KAFKA_PORT         client port, 9092; the controller listens on the next one
 #   KAFKA_ROOT         where jars and data live, ${XDG_CACHE_HOME:-$HOME/.cache}/turnstile/kafka
+#   KAFKA_JARS         where the jars live, if not there
 #   KAFKA_HEAP         the JVM's heap, 1g
 #   KAFKA_EXTRA        a file of server properties that come last
 #   KAFKA_FORMAT_ARGS  arguments of the data folder's formatting, such as --add-scram
@@ -19,7 +20,7 @@ set -euo pipefail
 
 version=${KAFKA_VERSION:-4.3.1}
 root=${KAFKA_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/turnstile/kafka}
-jars=$root/jars-$version
+jars=${KAFKA_JARS:-$root}/jars-$version
 data=$root/data
 pid_file=$data/pid
 port=${KAFKA_PORT:-$(cat "$data/port" 2>/dev/null || echo 9092)}
@@ -41,9 +42,9 @@ usage() {
 fetch_jars() {
   [ -d "$jars" ] && return
   command -v mvn >/dev/null || fail "mvn is needed once, to fetch Kafka $version"
-  mkdir -p "$root"
+  mkdir -p "$(dirname "$jars")"
   local work
-  work=$(mktemp -d "$root/fetch.XXXXXX")
+  work=$(mktemp -d "$(dirname "$jars")/fetch.XXXXXX")
   # shellcheck disable=SC2064 # the folder's name is known now, and local
   trap "rm -rf '$work'" EXIT
   cat >"$work/pom.xml" <<POM

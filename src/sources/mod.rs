@@ -6,7 +6,7 @@
 
 mod datagen;
 pub mod files;
-mod kafka;
+pub(crate) mod kafka;
 pub mod replay;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@
 
 mod cases;
 mod chaos;
+mod clients;
 mod commands;
 mod diagnostics;
 mod failpoints;

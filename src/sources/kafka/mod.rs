@@ -12,7 +12,7 @@ mod batch_queue;
 mod context;
 mod discovery;
 mod fields;
-mod native;
+pub(crate) mod native;
 mod offsets;
 mod options;
 mod reader;
@@ -58,7 +58,7 @@ struct KafkaSource {
 
 /// How long to wait for brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Patience {
+pub(crate) struct Patience {
     answer: Duration,
     outage: Duration,
 }

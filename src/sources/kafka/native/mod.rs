@@ -12,10 +12,10 @@
 //! - [`batches`] makes messages of record batches
 //! - [`reader`] is the loop
 
-mod batches;
-mod codecs;
+pub(crate) mod batches;
+pub(crate) mod codecs;
 mod connection;
-mod fetch;
+pub(crate) mod fetch;
 mod reader;
 mod routes;
 mod sasl;
