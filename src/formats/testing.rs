@@ -132,7 +132,9 @@ pub fn json_lines(columns: &[Column], decoded: &Decoded) -> Vec<String> {
 /// The messages of a case in `tests/cases`, and its rows in order.
 pub fn case(name: &str, input: &str) -> (Vec<Option<Vec<u8>>>, Vec<String>) {
     let folder = format!("{}/tests/cases/{name}", env!("CARGO_MANIFEST_DIR"));
-    let read = |file: &str| std::fs::read_to_string(format!("{folder}/{file}")).unwrap();
+    let read = |file: &str| {
+        std::fs::read_to_string(format!("{folder}/{file}")).expect("a case has its files")
+    };
     let payloads = read(&format!("input/{input}"))
         .lines()
         .map(|line| (line != "<tombstone>").then(|| line.as_bytes().to_vec()))

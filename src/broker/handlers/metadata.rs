@@ -20,7 +20,8 @@ pub(super) fn metadata(
     let named = body.nullable_array(|body| {
         if call.version >= 10 {
             // The id of the topic: asked for by name.
-            (body.i64()?, body.i64()?);
+            body.i64()?;
+            body.i64()?;
         }
         let name = body.string()?;
         body.tags()?;

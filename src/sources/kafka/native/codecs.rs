@@ -147,9 +147,10 @@ mod tests {
                     let mut out = b"before".to_vec();
                     codecs.inflate(codec, &deflated, &mut out).unwrap();
                     prop_assert_eq!(&out[6..], bytes, "codec {}", codec);
-                    let cut = &deflated[..deflated.len() / 2];
-                    if codecs.inflate(codec, cut, &mut out).is_ok() {
-                        prop_assert!(bytes.len() < 10, "codec {}", codec);
+                    // Whole chunks of a stream may be missed by none but the checksum.
+                    out.clear();
+                    if codecs.inflate(codec, &deflated[..deflated.len() / 2], &mut out).is_ok() {
+                        prop_assert!(bytes.starts_with(&out), "codec {}", codec);
                     }
                     let _ = codecs.inflate(codec, &garbage, &mut out);
                 }
