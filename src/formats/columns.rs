@@ -24,6 +24,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
+use super::names::Names;
 use super::parse::{self, Decimal, TimestampForm};
 use super::views::{BytesBuilder, TextBuilder};
 use crate::types::{ColumnType, SqlType};
@@ -123,12 +124,17 @@ impl ColumnBuilder {
         }
     }
 
-    /// Begins a batch whose payloads are in `base`.
-    pub fn start(&mut self, base: &Buffer) {
+    /// Begins a batch of about so many rows, whose payloads are in `base`.
+    pub fn start(&mut self, base: &Buffer, rows: usize) {
         match &mut self.values {
-            Values::Text(texts) => texts.start(base),
+            Values::Text(texts) => texts.start(base, rows),
             Values::Bytes(bytes) => bytes.start(base),
-            values => values.children_mut().for_each(|child| child.start(base)),
+            Values::Int(values) | Values::Date(values) => values.reserve(rows),
+            Values::Time { millis, .. } => millis.reserve(rows),
+            Values::BigInt(values) | Values::Timestamp { values, .. } => values.reserve(rows),
+            Values::Double(values) => values.reserve(rows),
+            Values::Decimal { values, .. } => values.reserve(rows),
+            values => values.children_mut().for_each(|child| child.start(base, rows)),
         }
     }
 
@@ -255,6 +261,9 @@ impl ColumnBuilder {
             Values::Int(values) if fractional => {
                 values.push(whole(text, i32::MIN.into(), i32::MAX.into())? as i32);
             }
+            // Nothing to trim, and no sign that JSON does not know.
+            Values::BigInt(values) => values.push(parse::integer(text)?),
+            Values::Int(values) => values.push(parse::integer(text)?),
             Values::Decimal { .. } => return self.push_decimal(text),
             Values::Bytes(_) => return None,
             _ => return self.push_text(text, form),
@@ -406,40 +415,4 @@ fn primitive<T: ArrowPrimitiveType>(
 ) -> ArrayRef {
     let values = ScalarBuffer::from(std::mem::take(values));
     Arc::new(PrimitiveArray::<T>::new(values, nulls).with_data_type(data_type.clone()))
-}
-
-/// The names of a row's fields, to be found by the key of a JSON object.
-#[derive(Debug, Default)]
-pub struct Names {
-    names: Vec<Box<str>>,
-    /// Only where there are too many names to try one after the other.
-    index: Option<std::collections::HashMap<Box<str>, usize>>,
-}
-
-/// Up to this many names are compared one by one.
-const MAX_NAMES_TO_TRY: usize = 16;
-
-impl Names {
-    pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        let names: Vec<Box<str>> = names.map(Box::from).collect();
-        let index = (names.len() > MAX_NAMES_TO_TRY)
-            .then(|| names.iter().cloned().enumerate().map(|(i, n)| (n, i)).collect());
-        Self { names, index }
-    }
-
-    pub fn name(&self, index: usize) -> &str {
-        &self.names[index]
-    }
-
-    /// The field `key` names; `guess` is tried first, because producers write
-    /// keys in one order.
-    pub fn find(&self, key: &str, guess: usize) -> Option<usize> {
-        if self.names.get(guess).is_some_and(|name| **name == *key) {
-            return Some(guess);
-        }
-        match &self.index {
-            Some(index) => index.get(key).copied(),
-            None => self.names.iter().position(|name| **name == *key),
-        }
-    }
 }

@@ -9,6 +9,7 @@ mod cells;
 mod columns;
 mod csv;
 mod json;
+mod names;
 pub mod parse;
 pub mod print;
 mod raw;

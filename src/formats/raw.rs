@@ -165,7 +165,7 @@ impl Charset {
 
 impl Decoder for RawDecoder {
     fn decode(&mut self, messages: &Messages) -> Decoded {
-        self.column.start(&messages.bytes);
+        self.column.start(&messages.bytes, messages.len());
         let texts = Texts::of(messages);
         let mut rows = Vec::with_capacity(messages.len());
         let mut errors = Vec::new();

@@ -1,7 +1,8 @@
 //! The payloads of a batch as text.
 //!
-//! UTF-8 is checked once for the whole batch. Only if some message is not
-//! UTF-8 is each looked at on its own, so that a bad one costs itself alone.
+//! Where payloads lie side by side, UTF-8 is checked once for the whole batch.
+//! Where other bytes lie between them, or some message is not UTF-8, each is
+//! looked at on its own, so that a bad one costs itself alone.
 
 use simdutf8::basic::from_utf8;
 
@@ -15,7 +16,11 @@ pub struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     pub fn of(messages: &'a Messages) -> Self {
-        Self { messages, whole: from_utf8(&messages.bytes).ok() }
+        let lengths = messages.payloads.iter().filter_map(|slot| slot.range());
+        let payload_bytes: usize = lengths.map(|range| range.len()).sum();
+        let is_dense = payload_bytes == messages.bytes.len();
+        let whole = is_dense.then(|| from_utf8(&messages.bytes).ok()).flatten();
+        Self { messages, whole }
     }
 
     /// The payload of message `i`, `None` if there is none or it is not UTF-8.

@@ -40,9 +40,10 @@ struct Views {
 }
 
 impl TextBuilder {
-    /// Begins a batch whose payloads are in `base`.
-    pub fn start(&mut self, base: &Buffer) {
+    /// Begins a batch of about so many rows, whose payloads are in `base`.
+    pub fn start(&mut self, base: &Buffer, rows: usize) {
         self.0.start(base);
+        self.0.views.reserve(rows);
     }
 
     pub fn push(&mut self, value: &str) {
@@ -183,7 +184,7 @@ mod tests {
         let whole = std::str::from_utf8(&base).unwrap().to_owned();
         let text = std::str::from_utf8(&base).unwrap();
         let mut builder = TextBuilder::default();
-        builder.start(&base);
+        builder.start(&base, 4);
         builder.push(&text[..5]);
         builder.push(&text[7..]);
         builder.push_blank();
@@ -203,7 +204,7 @@ mod tests {
     fn payloads_that_nothing_points_at_are_let_go() {
         let base = Buffer::from_vec(b"a long enough payload".to_vec());
         let mut builder = TextBuilder::default();
-        builder.start(&base);
+        builder.start(&base, 4);
         builder.push("short");
         builder.push("something that lies elsewhere");
         let array = builder.finish(None);

@@ -208,7 +208,7 @@ fn elements(text: &str, delimiter: char) -> impl Iterator<Item = &str> {
 impl Decoder for CsvDecoder {
     fn decode(&mut self, messages: &Messages) -> Decoded {
         for wanted in &mut self.wanted {
-            wanted.builder.start(&messages.bytes);
+            wanted.builder.start(&messages.bytes, messages.len());
         }
         let texts = Texts::of(messages);
         let mut rows = Vec::with_capacity(messages.len());

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use arrow::buffer::Buffer;
 
-use super::super::columns::{ColumnBuilder, Names, TextForm, Values};
+use super::super::columns::{ColumnBuilder, TextForm, Values};
+use super::super::names::Names;
 use super::super::texts::Texts;
 use super::super::views::TextBuilder;
 use super::super::{DecodeError, Decoded, Decoder, Messages};
@@ -69,7 +70,7 @@ impl JsonDecoder {
     }
 
     fn object(&mut self, scanner: &mut Scanner<'_>, row: usize) -> Result<(), Fault> {
-        self.reader.fields(scanner, &self.names, &mut self.columns, row)?;
+        self.reader.fields(scanner, &mut self.names, &mut self.columns, row)?;
         for (index, column) in self.columns.iter().enumerate() {
             if column.breaks_not_null(row) {
                 return Err(Fault::null(self.names.name(index)));
@@ -87,7 +88,7 @@ impl JsonDecoder {
 
 impl Decoder for JsonDecoder {
     fn decode(&mut self, messages: &Messages) -> Decoded {
-        start(&mut self.columns, &messages.bytes);
+        start(&mut self.columns, &messages.bytes, messages.len());
         let texts = Texts::of(messages);
         let mut rows: Vec<u32> = Vec::with_capacity(messages.len());
         let mut errors = Vec::new();
@@ -114,9 +115,9 @@ impl Decoder for JsonDecoder {
     }
 }
 
-fn start(columns: &mut [ColumnBuilder], base: &Buffer) {
+fn start(columns: &mut [ColumnBuilder], base: &Buffer, rows: usize) {
     for column in columns {
-        column.start(base);
+        column.start(base, rows);
     }
 }
 
@@ -134,15 +135,31 @@ impl Reader {
     fn fields(
         &mut self,
         scanner: &mut Scanner<'_>,
-        names: &Names,
+        names: &mut Names,
         fields: &mut [ColumnBuilder],
         row: usize,
     ) -> Result<(), Fault> {
         let mut guess = 0;
+        let mut member = 0;
         let mut first = true;
-        while let Some(key) = scanner.next_key(first)? {
+        loop {
+            let found = match names.habitual(member, scanner.rest()) {
+                Some((length, found)) => {
+                    scanner.pass(length);
+                    member += 1;
+                    found
+                }
+                None => {
+                    let start = scanner.here();
+                    let Some(key) = scanner.next_key(first)? else { break };
+                    let found = self.find(names, key, guess);
+                    scanner.value_start();
+                    member = names.learn(member, scanner.since(start), found);
+                    found
+                }
+            };
             first = false;
-            let Some(index) = self.find(names, key, guess) else {
+            let Some(index) = found else {
                 scanner.skip_value()?;
                 continue;
             };
@@ -179,6 +196,13 @@ impl Reader {
         scanner: &mut Scanner<'_>,
         builder: &mut ColumnBuilder,
     ) -> Result<(), Fault> {
+        if let Values::BigInt(values) = &mut builder.values
+            && let Some(value) = scanner.plain_integer()
+        {
+            values.push(value);
+            builder.commit();
+            return Ok(());
+        }
         let start = scanner.value_start();
         let token = scanner.token()?;
         let pushed = match (token, &mut builder.values) {

@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 use self::decode::{JsonDecoder, Rules};
 use self::encode::{JsonEncoder, NullKeys};
-use super::columns::{ColumnBuilder, Names, TextForm};
+use super::columns::{ColumnBuilder, TextForm};
+use super::names::Names;
 use super::{Decoder, DecodingFormat, EncodingFormat, FormatContext, OnError};
 use crate::diagnostics::Diagnostic;
 use crate::options::Options;

@@ -53,6 +53,50 @@ impl<'a> Scanner<'a> {
         &self.text[start..self.at]
     }
 
+    /// Where the scanner is.
+    pub fn here(&self) -> usize {
+        self.at
+    }
+
+    /// The text behind it.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
+    }
+
+    /// Goes past so many bytes that the caller knows.
+    #[inline]
+    pub fn pass(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
+    /// Reads the next value if it is right here and an integer of at most 18
+    /// digits; else the scanner stays where it is.
+    #[inline]
+    pub fn plain_integer(&mut self) -> Option<i64> {
+        let rest = self.rest();
+        let is_negative = rest.first() == Some(&b'-');
+        let digits = &rest[usize::from(is_negative)..];
+        let mut value = 0_i64;
+        let mut count = 0;
+        while let Some(digit) = digits.get(count).map(|byte| byte.wrapping_sub(b'0'))
+            && digit < 10
+        {
+            if count == 18 {
+                return None;
+            }
+            value = value * 10 + i64::from(digit);
+            count += 1;
+        }
+        let is_whole = !matches!(digits.get(count), Some(b'.' | b'e' | b'E'));
+        let is_json = count == 1 || (count > 1 && digits[0] != b'0');
+        if !is_whole || !is_json {
+            return None;
+        }
+        self.at += usize::from(is_negative) + count;
+        Some(if is_negative { -value } else { value })
+    }
+
     /// The place of the next value.
     pub fn value_start(&mut self) -> usize {
         self.skip_space();
@@ -137,8 +181,11 @@ impl<'a> Scanner<'a> {
         token: Token<'a>,
         visitor: &mut impl Visitor<'a>,
     ) -> Result<(), Malformed> {
-        let mut open = Nesting::default();
         visitor.value(token);
+        if !matches!(token, Token::Object | Token::Array) {
+            return Ok(());
+        }
+        let mut open = Nesting::default();
         if !open.enter(token).map_err(|expected| self.malformed(expected))? {
             return Ok(());
         }
@@ -201,11 +248,11 @@ impl<'a> Scanner<'a> {
         let mut end = start;
         let mut escaped = false;
         loop {
-            let Some(found) = memchr2(b'"', b'\\', &bytes[end..]) else {
+            let Some(found) = quote_or_backslash(bytes, end) else {
                 self.at = bytes.len();
                 return Err(self.malformed("the closing `\"`"));
             };
-            end += found;
+            end = found;
             if bytes[end] == b'"' {
                 self.at = end + 1;
                 return Ok(Quoted { raw: &self.text[start..end], escaped });
@@ -256,6 +303,37 @@ impl<'a> Scanner<'a> {
         }
         if self.at == start { Err(self.malformed("a digit")) } else { Ok(()) }
     }
+}
+
+/// Where the next `"` or `\` is, from `from` on. Most strings are short, for which
+/// a call of a search is more than the search: the first bytes are looked at
+/// eight at a time.
+#[inline]
+fn quote_or_backslash(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    for _ in 0..WORDS_LOOKED_AT {
+        let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else {
+            break;
+        };
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ ALL_QUOTES) | zeros(word ^ ALL_BACKSLASHES);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    memchr2(b'"', b'\\', &bytes[at..]).map(|found| at + found)
+}
+
+const WORDS_LOOKED_AT: usize = 8;
+const ONES: u64 = u64::MAX / 255;
+const ALL_QUOTES: u64 = ONES * b'"' as u64;
+const ALL_BACKSLASHES: u64 = ONES * b'\\' as u64;
+
+/// The high bit of each byte that is zero; above the first it may be wrong.
+#[inline]
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & (ONES << 7)
 }
 
 /// Is told what lies inside a value that the scanner goes past.

@@ -61,6 +61,22 @@ fn a_bad_field_fails_its_message_alone() {
     );
 }
 
+/// However the producer wrote the members before, what is not JSON is none.
+#[test]
+fn a_comma_too_few_or_too_many_is_a_mistake_whatever_came_before() {
+    let columns = [column("v", SqlType::BigInt), column("w", SqlType::BigInt)];
+    let (rows, errors) = decode(&columns, &[], &[r#"{"v":1}"#, r#"{"x":1"v":2}"#]);
+    assert_eq!(rows, [r#"{"v":1,"w":null}"#]);
+    assert_eq!(errors, ["not valid JSON at byte 6: expected `,` or `}`, found \"v\":2}"]);
+
+    let mut payloads = vec![r#"{"v":1,"w":2}"#, r#"{"w":1,"v":2}"#];
+    payloads.extend([r#"{"w":1,"x":0,"v":2}"#; 2000]);
+    payloads.extend([r#"{,"w":1,"v":2}"#, r#"{,"x":1,"v":2}"#, r#"{,"v":1}"#]);
+    let (rows, errors) = decode(&columns, &[], &payloads);
+    assert_eq!((rows.len(), errors.len()), (2002, 3), "{errors:?}");
+    assert!(rows[1..].iter().all(|row| row == r#"{"v":2,"w":1}"#));
+}
+
 #[test]
 fn a_missing_field_fails_only_if_asked() {
     let payload = r#"{"v":3,"et":"1970-01-01 00:00:04"}"#;
