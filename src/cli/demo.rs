@@ -73,7 +73,7 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
         seed: args.seed,
     };
     say(&format!("running queries/turnstile_5min.sql into {}", lake.display()));
-    let progress = Progress::start(&status, false);
+    let progress = Progress::start(&status, false, false);
     let result = std::thread::scope(|threads| {
         let produced = threads.spawn(|| {
             let result = produce_readings(&sender, load, &stop);

@@ -11,6 +11,7 @@ mod logging;
 mod memory;
 mod preview;
 mod produce;
+mod profile;
 mod progress;
 mod replay;
 mod run;

@@ -51,7 +51,7 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
     let (limit, timeout) = (args.limit, *args.timeout);
     say(&format!("the first {limit} rows, or what comes in {}; Ctrl-C ends it", args.timeout));
     let status = Arc::new(Status::default());
-    let progress = Progress::start(&status, planned.job.is_bounded());
+    let progress = Progress::start(&status, planned.job.is_bounded(), false);
     let started = Instant::now();
     let done = StopSignal::default();
     let ended = std::thread::scope(|threads| {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{say, screen};
+use super::{profile, say, screen};
 use crate::engine::{Status, watermark};
 
 /// Between two looks at the counters.
@@ -42,10 +42,16 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Shows a job's status.
-    pub fn start(status: &Arc<Status>, bounded: bool) -> Self {
+    /// Shows a job's status, and where its time goes if that `is_profiled`.
+    pub fn start(status: &Arc<Status>, bounded: bool, is_profiled: bool) -> Self {
         let status = Arc::clone(status);
-        Self::watch(move || of_job(&status, bounded))
+        Self::watch(move || {
+            let mut sample = of_job(&status, bounded);
+            if is_profiled && let Some(shares) = profile::shares(&status.profile) {
+                sample.details = format!("{}; {shares}", sample.details);
+            }
+            sample
+        })
     }
 
     pub fn watch(look: impl Fn() -> Sample + Send + 'static) -> Self {

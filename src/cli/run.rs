@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::progress::{Progress, instant, short};
 use super::settings::{RunSettings, SettingFlags, Settings, apply_log_level};
 use super::signals::stop_on_signals;
-use super::{CliError, answer, memory, say, script, state};
+use super::{CliError, answer, memory, profile, say, script, state};
 use crate::checkpoint::SplitState;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, SystemClock, process_cpu_time};
 use crate::engine::{
     Checkpoints, Ended, MemoryOptions, ResumedFrom, RunOptions, Started, StateOptions, Status,
     StopSignal,
@@ -32,6 +32,9 @@ pub struct Args {
     /// Begin at the stored offsets of another job, if this one has never run.
     #[arg(long, value_name = "JOB", conflicts_with = "drop_state")]
     offsets_of: Option<String>,
+    /// Show where the CPU time goes, step by step.
+    #[arg(long)]
+    profile: bool,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -51,13 +54,16 @@ pub fn execute(args: &Args) -> Result<(), CliError> {
     stop_on_signals(&stop)?;
     let status = Arc::new(Status::default());
     let started = Instant::now();
-    let progress = Progress::start(&status, planned.job.is_bounded());
+    let progress = Progress::start(&status, planned.job.is_bounded(), args.profile);
     let bounded = planned.job.is_bounded();
     let keeps_state = state.is_some();
     let ended = run(planned, state, &status, &stop);
     drop(progress);
     let ended = ended?;
     conclude(ended, bounded, keeps_state, &status, started.elapsed());
+    if args.profile {
+        say(&profile::table(&status.profile, process_cpu_time()));
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use arrow::array::RecordBatch;
 
 use super::error::EngineError;
 use super::leaves::Share;
+use super::profile::Step;
 use super::rows::Rows;
 use super::stage::{Closing, StageState};
 use super::status::add;
@@ -71,6 +72,7 @@ impl Engine {
         for (all, more) in closing.leaves.iter_mut().zip(leaves) {
             all.merge(more)?;
         }
+        self.meter.lap(Step::Close);
         closing.waiting_for -= 1;
         if closing.waiting_for == 0 { self.finish_close(stage) } else { Ok(()) }
     }
@@ -85,6 +87,7 @@ impl Engine {
         let state = &mut self.stages[stage];
         let before = state.fired.saturating_sub(plan.delay_ms());
         let worked = state.work(plan, closing, &self.runtime, &self.options.clock)?;
+        self.meter.lap(Step::Close);
         add(&self.status.closed_windows, worked.windows);
         add(&self.status.late_rows, worked.late);
         self.counters.late_rows += worked.late;
@@ -94,6 +97,7 @@ impl Engine {
         self.give(&job, stage, worked.rows, before)?;
         for mut window in worked.large {
             while let Some(rows) = StageState::more(plan, &mut window, &self.runtime)? {
+                self.meter.lap(Step::Close);
                 self.give(&job, stage, rows, before)?;
             }
         }
@@ -110,7 +114,7 @@ impl Engine {
         before: i64,
     ) -> Result<(), EngineError> {
         match &job.stages[stage].output {
-            StageOutput::Output(output) => self.outputs.write(*output, &rows),
+            StageOutput::Output(output) => self.write(*output, &rows),
             StageOutput::Branches(branches) => {
                 for batch in rows {
                     self.pass_on(job, branches, batch, before)?;
@@ -150,12 +154,14 @@ impl Engine {
             let branch = &job.branches[*branch];
             let rows = Rows { judged_by_at_most: before, ..Rows::unjudged(batch.clone()) };
             let rows = ops::apply(&branch.ops, rows)?;
+            self.meter.lap(Step::Transform);
             match branch.target {
-                Target::Output(output) => self.outputs.write(output, &[rows.batch])?,
+                Target::Output(output) => self.write(output, &[rows.batch])?,
                 Target::Leaf { stage, leaf } => {
                     let plan = &job.stages[stage].leaves[leaf];
                     let state = &mut self.stages[stage];
                     let late = state.own[leaf].fold(plan, rows, state.fired)?;
+                    self.meter.lap(Step::Fold);
                     self.note_late(job, stage, leaf, late.as_ref())?;
                 }
             }
@@ -175,7 +181,7 @@ impl Engine {
         add(&self.status.late_rows, count);
         self.counters.late_rows += count;
         match late::as_rows(job, stage, leaf, late)? {
-            Some((output, rows)) => self.outputs.write(output, &[rows]),
+            Some((output, rows)) => self.write(output, &[rows]),
             None => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
 use super::error::EngineError;
+use super::profile::{Meter, Profile, Step};
 use crate::checkpoint::{
     Archive, CheckpointError, Commit, Committed, Committer, Destination, Identity, Manifest,
 };
@@ -55,6 +56,7 @@ impl Commits {
         run_id: &str,
         destinations: Vec<Destination>,
         clock: &Arc<dyn Clock>,
+        profile: &Arc<Profile>,
     ) -> Result<(Self, Option<Recovered>), EngineError> {
         let Some(state) = state else {
             let run_id = run_id.to_owned();
@@ -72,11 +74,14 @@ impl Commits {
         let (job_id, next_epoch) = (committer.job_id(), committer.next_epoch());
         let (commits, to_commit) = bounded::<Commit>(1);
         let (told, answers) = bounded(1);
+        let profile = Arc::clone(profile);
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
             .spawn(move || {
+                let mut meter = Meter::start(profile);
                 for commit in to_commit {
                     let answer = committer.commit(commit);
+                    meter.lap(Step::Checkpoint);
                     let failed = answer.is_err();
                     if told.send(answer).is_err() || failed {
                         return;

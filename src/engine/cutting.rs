@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::cut::{Namer, Position, WorkersCut};
 use super::error::EngineError;
+use super::profile::Step;
 use super::stage::StageState;
 use super::worker::{Command, Told};
 use super::{Ended, Engine, ScanState, millis, watermark};
@@ -128,7 +129,9 @@ impl Engine {
         };
         let times: Vec<Now> = (0..self.job.outputs.len()).map(|o| self.now_of(o)).collect();
         self.bound_memory()?;
+        self.meter.lap(Step::Coordinate);
         let files = self.outputs.cut(&self.commits.label(), |output| times[output], is_last)?;
+        self.meter.lap(Step::Write);
         let mut pieces = cut.pieces;
         let mut state = JobState::default();
         if let Some(epoch) = epoch {
@@ -150,6 +153,7 @@ impl Engine {
         self.step("cut.commit")?;
         self.committing = cut.positions;
         self.commits.begin(Commit { state, pieces, files })?;
+        self.meter.lap(Step::Checkpoint);
         cut.held.into_iter().try_for_each(|told| self.hear(told))
     }
 

@@ -29,6 +29,7 @@ mod lookup;
 mod memory;
 mod ops;
 mod outputs;
+pub mod profile;
 mod resume;
 mod rows;
 mod scan;
@@ -48,6 +49,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::checkpoint::{Counters, JobState};
@@ -63,6 +65,7 @@ pub use error::EngineError;
 use memory::Account;
 pub use memory::MemoryOptions;
 use outputs::Outputs;
+use profile::{Meter, Step};
 use stage::StageState;
 pub use status::Status;
 use status::add;
@@ -187,6 +190,8 @@ struct Engine {
     job: Arc<Job>,
     options: RunOptions,
     status: Arc<Status>,
+    /// Of the loop's thread.
+    meter: Meter,
     sources: Vec<Box<dyn OpenSource>>,
     scans: Vec<ScanState>,
     workers: Vec<WorkerHandle>,
@@ -239,6 +244,7 @@ impl Engine {
             while let Ok(told) = self.events.try_recv() {
                 self.hear(told)?;
             }
+            self.meter.lap(Step::Coordinate);
             if let Some(committed) = self.commits.poll()? {
                 self.step("commit.done")?;
                 add(&self.status.files, committed.files);
@@ -296,12 +302,18 @@ impl Engine {
     fn take(&mut self, worker: usize, event: Event) -> Result<(), EngineError> {
         match event {
             Event::Progress(progress) => self.note(worker, progress),
-            Event::Rows { output, rows } => self.outputs.write(output, &[rows.batch])?,
+            Event::Rows { output, rows } => self.write(output, &[rows.batch])?,
             Event::Closed { stage, leaves } => self.gather(stage, leaves)?,
             Event::Cut(cut) => self.gather_cut(worker, cut)?,
             Event::Failed(error) => return Err(error),
             Event::Stopped => {}
         }
+        Ok(())
+    }
+
+    fn write(&mut self, output: usize, rows: &[RecordBatch]) -> Result<(), EngineError> {
+        self.outputs.write(output, rows)?;
+        self.meter.lap(Step::Write);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMillisecondType};
 
 use super::error::EngineError;
 use super::ops::{batch, evaluate};
+use super::profile::{Meter, Step};
 use super::rows::Rows;
 use super::watermark::{self, judged_by};
 use crate::formats::{DecodeError, Decoded, Decoder, Messages, OnError, TimestampType};
@@ -67,7 +68,12 @@ impl Scanner {
         &self.job.scans[self.scan]
     }
 
-    pub fn scan(&mut self, split: &SplitId, data: Data) -> Result<Scanned, EngineError> {
+    pub fn scan(
+        &mut self,
+        split: &SplitId,
+        data: Data,
+        meter: &mut Meter,
+    ) -> Result<Scanned, EngineError> {
         let mut unread = Vec::new();
         let (batch, origin, taken) = match data {
             Data::Rows(rows) => {
@@ -80,8 +86,10 @@ impl Scanner {
                 (batch, Some((messages, rows)), taken)
             }
         };
+        meter.lap(Step::Decode);
         let (rows, watermark, dropped) =
             self.judge(split, batch, origin.as_ref(), &mut unread)?;
+        meter.lap(Step::EventTime);
         let errors = unread.len() as u64 + dropped;
         let dead = match &origin {
             Some((messages, _)) if self.job.dead_letters.is_some() && !unread.is_empty() => {

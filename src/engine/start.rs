@@ -12,6 +12,7 @@ use super::error::EngineError;
 use super::leaves::OpenLeaf;
 use super::memory::{Account, MemoryLimit};
 use super::outputs::Outputs;
+use super::profile::Meter;
 use super::resume::{Restoring, Resumed};
 use super::scan::Scanner;
 use super::stage::StageState;
@@ -50,7 +51,8 @@ impl Engine {
         load_tables(&job)?;
         let state = options.checkpoints.state.as_ref();
         let destinations = outputs.destinations();
-        let (commits, recovered) = Commits::open(state, &options.run_id, destinations, clock)?;
+        let (commits, recovered) =
+            Commits::open(state, &options.run_id, destinations, clock, &status.profile)?;
         step(options, "start.recovered")?;
         let resumed_from = recovered.as_ref().map(|recovered| ResumedFrom {
             epoch: recovered.manifest.epoch,
@@ -154,6 +156,7 @@ impl Engine {
             job,
             last_cut_ms: now,
             options,
+            meter: Meter::start(Arc::clone(&status.profile)),
             status,
             sources,
             scans,
@@ -212,6 +215,7 @@ fn spawn(
                 readers,
                 scanners,
                 batch_size,
+                meter: Meter::start(Arc::clone(&status.profile)),
                 commands,
                 events,
                 status,

@@ -1,7 +1,9 @@
 //! What a running job shows of itself: counters that anyone may read.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use super::profile::Profile;
 use super::watermark;
 
 /// Counters of a job. Each is written by the engine alone.
@@ -29,6 +31,8 @@ pub struct Status {
     pub bytes_out: AtomicU64,
     /// Rows that readers of the lake can see.
     pub rows_published: AtomicU64,
+    /// Where the CPU time went.
+    pub profile: Arc<Profile>,
 }
 
 impl Default for Status {
@@ -47,6 +51,7 @@ impl Default for Status {
             files: zero(),
             bytes_out: zero(),
             rows_published: zero(),
+            profile: Arc::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::late;
 use super::leaves::{LeafCut, OpenLeaf, Share};
 use super::memory::{self, Account};
 use super::ops::apply;
+use super::profile::{Meter, Step};
 use super::rows::Rows;
 use super::scan::{Scanned, Scanner};
 use super::status::{Status, add};
@@ -96,6 +97,7 @@ pub struct Worker {
     pub readers: Vec<Reader>,
     pub scanners: Vec<Scanner>,
     pub batch_size: usize,
+    pub meter: Meter,
     pub commands: Receiver<Command>,
     pub events: Sender<Told>,
     pub status: Arc<Status>,
@@ -135,6 +137,7 @@ impl Worker {
                 }
             }
             self.turn()?;
+            self.meter.lap(Step::Coordinate);
         }
     }
 
@@ -142,11 +145,13 @@ impl Worker {
         match command {
             Command::Close { stage, watermark } => {
                 let leaves = self.close(stage, watermark)?;
+                self.meter.lap(Step::Close);
                 self.tell(Event::Closed { stage, leaves });
                 self.tell_progress(Vec::new());
             }
             Command::Cut { epoch } => {
                 let cut = self.cut(epoch)?;
+                self.meter.lap(Step::Checkpoint);
                 self.tell(Event::Cut(cut));
             }
             Command::AddSplits { scan, splits } => {
@@ -249,9 +254,10 @@ impl Worker {
         let polled = reader.reader.poll(self.batch_size, wait).map_err(|source| {
             EngineError::Source { table: self.job.scans[scan].table.clone(), source }
         })?;
+        self.meter.lap(Step::Fetch);
         for (split, data) in polled.data {
             self.pass(scan, &split, |next| data.next_offset(next));
-            let scanned = self.scanners[scan].scan(&split, data)?;
+            let scanned = self.scanners[scan].scan(&split, data, &mut self.meter)?;
             let watermark = self.take(scan, scanned)?;
             splits.push(SplitProgress { scan, split, watermark, finished: false });
         }
@@ -292,12 +298,14 @@ impl Worker {
         let reads = |branch: &&Branch| branch.input == Input::Scan(scan);
         for branch in job.branches.iter().filter(reads) {
             let rows = apply(&branch.ops, scanned.rows.clone())?;
+            self.meter.lap(Step::Transform);
             match branch.target {
                 Target::Leaf { stage, leaf } => {
                     let plan = &job.stages[stage].leaves[leaf];
                     let open = &mut self.state[stage][leaf];
                     let fired = self.fired[stage].load(Ordering::Relaxed);
                     let late = open.fold(plan, rows, fired)?;
+                    self.meter.lap(Step::Fold);
                     let count = late.as_ref().map_or(0, |late| late.num_rows() as u64);
                     add(&self.status.late_rows, count);
                     self.counters.late_rows += count;
