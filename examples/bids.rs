@@ -1,7 +1,8 @@
-//! Produces auction bids as JSON, for the throughput benchmark.
+//! Produces auction bids as JSON, for `benches/peers`.
 //!
-//! `bids BROKERS TOPIC COUNT`: 10,000 bids a second of event time, up to 2 s out
-//! of order, 10,000 auctions, half of the bids on 100 of them.
+//! `bids BROKERS TOPIC COUNT [AUCTIONS]`: 10,000 bids a second of event time, up to
+//! 2 s out of order; half of them on 100 of 10,000 auctions, or all alike on as many
+//! as are asked for.
 
 // A tool at the command line.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
@@ -21,10 +22,13 @@ const FIRST_MS: i64 = 1_767_225_600_000;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    let [_, brokers, topic, count] = args.as_slice() else {
-        panic!("usage: bids BROKERS TOPIC COUNT");
+    let (brokers, topic, count, auctions) = match args.as_slice() {
+        [_, brokers, topic, count] => (brokers, topic, count, None),
+        [_, brokers, topic, count, auctions] => (brokers, topic, count, Some(auctions)),
+        _ => panic!("usage: bids BROKERS TOPIC COUNT [AUCTIONS]"),
     };
     let count: i64 = count.parse().unwrap();
+    let auctions: Option<u32> = auctions.map(|auctions| auctions.parse().unwrap());
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("linger.ms", "50")
@@ -37,10 +41,10 @@ fn main() {
         line.clear();
         let at = FIRST_MS + i / 10 - random.random_range(0..2_000);
         let at = chrono::DateTime::from_timestamp_millis(at).unwrap();
-        let auction: u32 = if random.random() {
-            random.random_range(0..100)
-        } else {
-            random.random_range(0..10_000)
+        let auction: u32 = match auctions {
+            Some(auctions) => random.random_range(0..auctions),
+            None if random.random() => random.random_range(0..100),
+            None => random.random_range(0..10_000),
         };
         let (bidder, price) =
             (random.random_range(0..100_000), random.random_range(100..10_000_000));
