@@ -218,14 +218,23 @@ impl ColumnBuilder {
         }
     }
 
+    /// The first value from `from` on and before `to` that
+    /// [breaks](Self::breaks_not_null) what was declared; `to` if none does.
+    pub fn first_breaking_not_null(&self, from: usize, to: usize) -> usize {
+        if !self.restricted {
+            return to;
+        }
+        (from..to).find(|index| self.breaks_not_null(*index)).unwrap_or(to)
+    }
+
     /// Converts a text. `None`: it is no such value, and nothing was pushed.
     pub fn push_text(&mut self, text: &str, form: TextForm) -> Option<()> {
         match &mut self.values {
             Values::Text(texts) => texts.push(text),
-            Values::BigInt(values) => values.push(parse::integer(parse::trim(text))?),
-            Values::Int(values) => values.push(parse::integer(parse::trim(text))?),
-            Values::SmallInt(values) => values.push(parse::integer(parse::trim(text))?),
-            Values::TinyInt(values) => values.push(parse::integer(parse::trim(text))?),
+            Values::BigInt(values) => values.push(trimmed_integer(text)?),
+            Values::Int(values) => values.push(trimmed_integer(text)?),
+            Values::SmallInt(values) => values.push(trimmed_integer(text)?),
+            Values::TinyInt(values) => values.push(trimmed_integer(text)?),
             Values::Boolean(values) => values.append(parse::boolean(parse::trim(text))),
             Values::Float(values) => values.push(parse::single(parse::trim(text))?),
             Values::Double(values) => values.push(parse::double(parse::trim(text))?),
@@ -249,6 +258,33 @@ impl ColumnBuilder {
         }
         self.commit();
         Some(())
+    }
+
+    /// Converts texts one after the other, up to one that is no such value. Gives how
+    /// many were pushed.
+    pub fn push_texts(&mut self, texts: &[&str], form: TextForm) -> usize {
+        let pushed = match &mut self.values {
+            Values::Text(values) => {
+                texts.iter().for_each(|text| values.push(text));
+                texts.len()
+            }
+            Values::BigInt(values) => push_while(values, texts, trimmed_integer),
+            Values::Int(values) => push_while(values, texts, trimmed_integer),
+            Values::Double(values) => {
+                push_while(values, texts, |text| parse::double(parse::trim(text)))
+            }
+            Values::Timestamp { values, nanos, local } => {
+                let (nanos, local) = (*nanos, *local);
+                push_while(values, texts, |text| timestamp(text, form, nanos, local))
+            }
+            // These say themselves what is there.
+            _ => {
+                let pushed = |text: &&&str| self.push_text(text, form).is_some();
+                return texts.iter().take_while(pushed).count();
+            }
+        };
+        self.nulls.append_n_non_nulls(pushed);
+        pushed
     }
 
     /// Converts a number that is written as JSON writes it. `None`: it is no
@@ -357,6 +393,23 @@ impl Values {
             };
         boxed.into_iter().flatten().chain(fields)
     }
+}
+
+fn trimmed_integer<T: TryFrom<i64>>(text: &str) -> Option<T> {
+    parse::integer(parse::trim(text))
+}
+
+/// Pushes what `convert` makes of the texts, up to one that it makes nothing of.
+/// Gives how many that were.
+#[inline]
+fn push_while<T>(
+    values: &mut Vec<T>,
+    texts: &[&str],
+    convert: impl Fn(&str) -> Option<T>,
+) -> usize {
+    let before = values.len();
+    values.extend(texts.iter().map_while(|text| convert(text)));
+    values.len() - before
 }
 
 fn timestamps(precision: u8, local: bool) -> Values {

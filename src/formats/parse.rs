@@ -8,7 +8,11 @@
 
 /// Cuts what Java's `String.trim` cuts: everything up to U+0020 at both ends.
 pub fn trim(text: &str) -> &str {
-    text.trim_matches(|c: char| c <= ' ')
+    match text.as_bytes() {
+        // There mostly is nothing to cut.
+        [first, .., last] if *first > b' ' && *last > b' ' => text,
+        _ => text.trim_matches(|c: char| c <= ' '),
+    }
 }
 
 /// An integer as `Long.parseLong` reads it, narrowed to `T`.

@@ -23,6 +23,15 @@ impl<'a> Texts<'a> {
         Self { messages, whole }
     }
 
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether message `i` has no payload.
+    pub fn is_null(&self, i: usize) -> bool {
+        self.messages.payloads[i].is_null()
+    }
+
     /// The payload of message `i`, `None` if there is none or it is not UTF-8.
     pub fn get(&self, i: usize) -> Option<&'a str> {
         let range = self.messages.payloads[i].range()?;

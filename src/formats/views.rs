@@ -73,7 +73,8 @@ impl TextBuilder {
         // length and the prefix from the value itself, and the buffer and the
         // offset either to the very bytes of that `&str` in `base`, which is
         // immutable while this builder holds it, or to a copy of them that is
-        // only ever appended to.
+        // only ever appended to; a value of at most twelve bytes is in its view,
+        // with zeros behind it.
         let array = unsafe { StringViewArray::new_unchecked(views, buffers, nulls) };
         Arc::new(array)
     }
@@ -111,15 +112,30 @@ impl Views {
         self.base_is_used = false;
     }
 
+    #[inline]
     fn push(&mut self, value: &[u8]) {
-        if value.len() <= MAX_INLINE {
-            self.views.push(make_view(value, 0, 0));
-        } else if let Some(offset) = self.offset_in_base(value) {
-            self.base_is_used = true;
-            self.views.push(make_view(value, 0, offset));
-        } else {
-            self.push_copy(value);
-        }
+        let Some(offset) = self.offset_in_base(value) else {
+            return match value.len() <= MAX_INLINE {
+                true => self.views.push(make_view(value, 0, 0)),
+                false => self.push_copy(value),
+            };
+        };
+        let is_inline = value.len() <= MAX_INLINE;
+        self.base_is_used |= !is_inline;
+        // A view is made of the sixteen bytes that begin with the value.
+        self.views.push(match self.base[offset as usize..].first_chunk::<16>() {
+            None => make_view(value, 0, offset),
+            Some(bytes) => {
+                let bytes = u128::from_le_bytes(*bytes);
+                let length = value.len() as u128;
+                if is_inline {
+                    let own = (1 << (8 * value.len())) - 1;
+                    length | (bytes & own) << 32
+                } else {
+                    length | (bytes & u128::from(u32::MAX)) << 32 | u128::from(offset) << 96
+                }
+            }
+        });
     }
 
     /// Where `value` lies in the payload buffer, if that is where it lies.

@@ -6,6 +6,7 @@ use super::super::texts::{Texts, excerpt};
 use super::super::{DecodeError, Decoded, Decoder, Messages};
 use super::CsvOptions;
 use super::fields::{Field, QuotedFields};
+use super::run::{self, Run};
 use crate::types::Column;
 
 #[derive(Debug)]
@@ -16,6 +17,9 @@ pub struct CsvDecoder {
     width: usize,
     options: CsvOptions,
     buffer: String,
+    /// The most rows of a run; fewer after one that had to be cut.
+    run: usize,
+    max_run: usize,
 }
 
 #[derive(Debug)]
@@ -38,8 +42,50 @@ impl CsvDecoder {
             name: columns[field].name.clone(),
             builder: ColumnBuilder::new(&columns[field].ty, time_zone),
         });
-        let width = columns.len();
-        Self { wanted: wanted.collect(), width, options, buffer: String::new() }
+        let wanted: Vec<Wanted> = wanted.collect();
+        // The text of a list is more than one value.
+        let is_list =
+            |w: &Wanted| matches!(w.builder.values, Values::Array { .. } | Values::Row { .. });
+        let max_run = if wanted.iter().any(is_list) { 0 } else { run::MAX_ROWS };
+        let (width, buffer) = (columns.len(), String::new());
+        Self { wanted, width, options, buffer, run: max_run, max_run }
+    }
+
+    /// Splits messages from `next` on into a run. Gives the one behind it: the run is
+    /// long enough, or that message has to be read on its own.
+    fn split<'a>(&self, texts: &Texts<'a>, mut next: usize, run: &mut Run<'a>) -> usize {
+        run.clear();
+        let dialect = &self.options.dialect;
+        let null = self.options.null_literal.as_deref();
+        while next < texts.len() && run.messages().len() < self.run {
+            if !texts.is_null(next) {
+                let Some(text) = texts.get(next) else { break };
+                let text = dialect.skip_comments(text);
+                let fields = (self.wanted.iter().map(|wanted| wanted.field), self.width);
+                let message = index(next);
+                if text.is_empty() || !run.take(message, text, dialect, fields, null) {
+                    break;
+                }
+            }
+            next += 1;
+        }
+        next
+    }
+
+    /// Converts a run behind `row` rows, column by column. Gives how many of its rows
+    /// come before the first that cannot be converted; the columns end with them.
+    fn convert(&mut self, run: &Run<'_>, row: usize) -> usize {
+        let mut good = run.messages().len();
+        for (wanted, texts) in self.wanted.iter_mut().zip(run.columns()) {
+            good = wanted.builder.push_texts(&texts[..good], TextForm::Csv);
+            good = wanted.builder.first_breaking_not_null(row, row + good) - row;
+        }
+        self.cut(row + good);
+        self.run = match good == run.messages().len() {
+            true => (self.run * 2).max(1).min(self.max_run),
+            false => good,
+        };
+        good
     }
 
     /// Decodes one payload into the row `row`.
@@ -205,6 +251,10 @@ fn elements(text: &str, delimiter: char) -> impl Iterator<Item = &str> {
     some.then(|| text.split(delimiter)).into_iter().flatten()
 }
 
+fn index(message: usize) -> u32 {
+    u32::try_from(message).expect("a batch holds at most 2 GiB")
+}
+
 impl Decoder for CsvDecoder {
     fn decode(&mut self, messages: &Messages) -> Decoded {
         for wanted in &mut self.wanted {
@@ -213,24 +263,120 @@ impl Decoder for CsvDecoder {
         let texts = Texts::of(messages);
         let mut rows = Vec::with_capacity(messages.len());
         let mut errors = Vec::new();
-        for message in 0..messages.len() {
-            if messages.payloads[message].is_null() {
+        let mut run = Run::new(self.wanted.len());
+        let mut next = 0;
+        while next < texts.len() {
+            next = self.split(&texts, next, &mut run);
+            let good = self.convert(&run, rows.len());
+            rows.extend_from_slice(&run.messages()[..good]);
+            // The message behind is read on its own.
+            let alone = run.messages().get(good).map_or(next, |message| *message as usize);
+            next = alone + 1;
+            if alone == texts.len() || texts.is_null(alone) {
                 continue;
             }
-            let index = u32::try_from(message).expect("a batch holds at most 2 GiB");
-            let made = match texts.get(message) {
+            let made = match texts.get(alone) {
                 Some(text) => self.message(text, rows.len()),
                 None => Err("the message is not valid UTF-8".to_owned()),
             };
             match made {
-                Ok(()) => rows.push(index),
+                Ok(()) => rows.push(index(alone)),
                 Err(reason) => {
                     self.cut(rows.len());
-                    errors.push(DecodeError { message: index, reason });
+                    errors.push(DecodeError { message: index(alone), reason });
                 }
             }
         }
         let columns = self.wanted.iter_mut().map(|wanted| wanted.builder.finish()).collect();
         Decoded { columns, rows, errors }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fields::Dialect;
+    use super::*;
+    use crate::formats::testing::{column, json_lines, messages};
+    use crate::types::SqlType;
+
+    fn columns() -> Vec<Column> {
+        let mut restricted = column("price", SqlType::Decimal { precision: 3, scale: 1 });
+        restricted.ty.nullable = false;
+        vec![
+            column("name", SqlType::STRING),
+            column("count", SqlType::BigInt),
+            restricted,
+            column("et", SqlType::Timestamp(3)),
+            column("weight", SqlType::Double),
+        ]
+    }
+
+    fn message() -> impl Strategy<Value = Option<Vec<u8>>> {
+        let fields = [
+            "[a-zé]{0,20}|NULL|\"q,\"\"\"",
+            "-?[0-9]{1,19}| 7 |NULL|x?",
+            "[0-9]{1,2}(\\.[0-9])?|1234|",
+            "1970-01-01 00:00:0[0-9]|1970-02-31 24:00:00|NULL|x",
+            "1e3|[0-9]{1,3}|NULL|more,x",
+        ];
+        let fields: Vec<_> =
+            fields.into_iter().map(|f| f.prop_map(|text: String| text)).collect();
+        (fields, 0..40u8).prop_map(|(fields, kind)| {
+            let mut bytes = fields.join(",").into_bytes();
+            match kind {
+                0 => return None,
+                1 => bytes.clear(),
+                2 => bytes.push(0xc3),
+                3 => bytes.extend(b"\r\n,next,row"),
+                4 => bytes.push(b','),
+                5 => bytes.truncate(3),
+                6 => bytes.splice(0..0, *b"# comment\n").for_each(drop),
+                _ => {}
+            }
+            Some(bytes)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        /// Read in runs or one by one, it is the same.
+        #[test]
+        fn runs_change_nothing(
+            payloads in prop::collection::vec(message(), 0..300),
+            projection in prop::sample::subsequence(vec![0usize, 1, 2, 3, 4], 0..=5),
+            ignore_parse_errors: bool,
+            comments: bool,
+            has_null_literal: bool,
+        ) {
+            let options = CsvOptions {
+                dialect: Dialect { delimiter: b',', quote: Some(b'"'), escape: None, comments },
+                array_delimiter: ';',
+                null_literal: has_null_literal.then(|| "NULL".to_owned()),
+                ignore_parse_errors,
+                scientific_decimals: true,
+            };
+            let columns = columns();
+            let mut in_runs = CsvDecoder::new(&columns, &projection, "UTC", options.clone());
+            let mut one_by_one = CsvDecoder::new(&columns, &projection, "UTC", options);
+            (one_by_one.run, one_by_one.max_run) = (0, 0);
+            let wanted: Vec<Column> = projection.iter().map(|at| columns[*at].clone()).collect();
+            // The second batch begins with runs as the first has left them.
+            for payloads in payloads.chunks(180) {
+                let messages = messages(payloads);
+                let (a, b) = (in_runs.decode(&messages), one_by_one.decode(&messages));
+                prop_assert_eq!(&a.rows, &b.rows);
+                let told = |d: &Decoded| {
+                    let each = d.errors.iter().map(|e| (e.message, e.reason.clone()));
+                    each.collect::<Vec<_>>()
+                };
+                prop_assert_eq!(told(&a), told(&b));
+                if !wanted.is_empty() {
+                    prop_assert_eq!(json_lines(&wanted, &a), json_lines(&wanted, &b));
+                }
+            }
+        }
     }
 }

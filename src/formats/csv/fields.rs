@@ -5,7 +5,7 @@
 //! character is the quote, a quote inside is doubled, only white space may
 //! follow the closing quote; elsewhere a quote is a character like any other.
 
-use memchr::{memchr, memchr_iter, memchr2, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
 /// The characters with a meaning.
 #[derive(Debug, Clone, Copy)]
@@ -53,11 +53,67 @@ impl Dialect {
     /// The fields of a row that [`plain_row`](Self::plain_row) gave.
     pub fn plain_fields<'a>(&self, row: &'a str) -> impl Iterator<Item = &'a str> {
         let mut start = 0;
-        memchr_iter(self.delimiter, row.as_bytes()).chain([row.len()]).map(move |end| {
+        Places::of(self.delimiter, row.as_bytes()).chain([row.len()]).map(move |end| {
             let field = &row[start..end];
             start = end + 1;
             field
         })
+    }
+}
+
+/// Where a byte stands in a text. Fields are short, so that to search for the end
+/// of each costs more than to look at all bytes, eight at a time.
+struct Places<'a> {
+    byte: u8,
+    text: &'a [u8],
+    /// Where the next word begins.
+    next: usize,
+    /// The high bit of each byte of the word before it where the byte stands.
+    found: u64,
+}
+
+const ONES: u64 = u64::MAX / 255;
+const LOW_BITS: u64 = ONES * 0x7f;
+
+impl<'a> Places<'a> {
+    fn of(byte: u8, text: &'a [u8]) -> Self {
+        Self { byte, text, next: 0, found: 0 }
+    }
+
+    /// Looks at the next word; false at the end.
+    #[inline]
+    fn look(&mut self) -> bool {
+        let rest = self.text.get(self.next..).unwrap_or_default();
+        let word = match rest.first_chunk::<8>() {
+            Some(word) => *word,
+            None if rest.is_empty() => return false,
+            None => {
+                let mut word = [!self.byte; 8];
+                word[..rest.len()].copy_from_slice(rest);
+                word
+            }
+        };
+        let zero_where_found = u64::from_le_bytes(word) ^ (ONES * u64::from(self.byte));
+        self.found =
+            !(((zero_where_found & LOW_BITS) + LOW_BITS) | zero_where_found | LOW_BITS);
+        self.next += 8;
+        true
+    }
+}
+
+impl Iterator for Places<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.found == 0 {
+            if !self.look() {
+                return None;
+            }
+        }
+        let place = self.next - 8 + self.found.trailing_zeros() as usize / 8;
+        self.found &= self.found - 1;
+        Some(place)
     }
 }
 
