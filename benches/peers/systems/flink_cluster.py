@@ -24,6 +24,8 @@ ANSWER_SECONDS = 60
 POLL_SECONDS = 0.05
 # A job's end is read from the JobManager's own clock; asking more often costs it CPU.
 JOB_POLL_SECONDS = 0.5
+# Flink waits for ever for a broker that has gone.
+JOB_SECONDS = 3600
 ENDS = ("FINISHED", "FAILED", "CANCELED")
 
 # Flink looks into the JDK's own classes.
@@ -181,7 +183,10 @@ class Cluster:
         return answer.get("jobID")
 
     def _wait_for_job(self, job):
+        deadline = time.monotonic() + JOB_SECONDS
         while (state := (seen := call(f"{self.jobs}/jobs/{job}"))["state"]) not in ENDS:
+            if time.monotonic() > deadline:
+                raise Failed(f"Flink's job has not ended within {JOB_SECONDS} s, see {self.folder}")
             time.sleep(JOB_POLL_SECONDS)
         if state != "FINISHED":
             raise Failed(f"Flink's job {state.lower()}:\n{self._why(job)}")
