@@ -262,12 +262,13 @@ impl ColumnBuilder {
 
     /// Converts texts one after the other, up to one that is no such value. Gives how
     /// many were pushed.
-    pub fn push_texts(&mut self, texts: &[&str], form: TextForm) -> usize {
+    pub fn push_texts<'a>(
+        &mut self,
+        texts: impl Iterator<Item = &'a str>,
+        form: TextForm,
+    ) -> usize {
         let pushed = match &mut self.values {
-            Values::Text(values) => {
-                texts.iter().for_each(|text| values.push(text));
-                texts.len()
-            }
+            Values::Text(values) => texts.map(|text| values.push(text)).count(),
             Values::BigInt(values) => push_while(values, texts, trimmed_integer),
             Values::Int(values) => push_while(values, texts, trimmed_integer),
             Values::Double(values) => {
@@ -279,8 +280,8 @@ impl ColumnBuilder {
             }
             // These say themselves what is there.
             _ => {
-                let pushed = |text: &&&str| self.push_text(text, form).is_some();
-                return texts.iter().take_while(pushed).count();
+                let pushed = |text: &&str| self.push_text(text, form).is_some();
+                return texts.take_while(pushed).count();
             }
         };
         self.nulls.append_n_non_nulls(pushed);
@@ -402,13 +403,13 @@ fn trimmed_integer<T: TryFrom<i64>>(text: &str) -> Option<T> {
 /// Pushes what `convert` makes of the texts, up to one that it makes nothing of.
 /// Gives how many that were.
 #[inline]
-fn push_while<T>(
+fn push_while<'a, T>(
     values: &mut Vec<T>,
-    texts: &[&str],
+    texts: impl Iterator<Item = &'a str>,
     convert: impl Fn(&str) -> Option<T>,
 ) -> usize {
     let before = values.len();
-    values.extend(texts.iter().map_while(|text| convert(text)));
+    values.extend(texts.map_while(convert));
     values.len() - before
 }
 

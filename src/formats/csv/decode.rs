@@ -13,6 +13,8 @@ use crate::types::Column;
 pub struct CsvDecoder {
     /// The columns to fill, in the order of their fields.
     wanted: Vec<Wanted>,
+    /// Which fields of a row those are.
+    fields: Vec<usize>,
     /// How many fields a row has.
     width: usize,
     options: CsvOptions,
@@ -24,8 +26,6 @@ pub struct CsvDecoder {
 
 #[derive(Debug)]
 struct Wanted {
-    /// Which field of a row.
-    field: usize,
     name: String,
     builder: ColumnBuilder,
 }
@@ -38,7 +38,6 @@ impl CsvDecoder {
         options: CsvOptions,
     ) -> Self {
         let wanted = projection.iter().map(|&field| Wanted {
-            field,
             name: columns[field].name.clone(),
             builder: ColumnBuilder::new(&columns[field].ty, time_zone),
         });
@@ -48,7 +47,8 @@ impl CsvDecoder {
             |w: &Wanted| matches!(w.builder.values, Values::Array { .. } | Values::Row { .. });
         let max_run = if wanted.iter().any(is_list) { 0 } else { run::MAX_ROWS };
         let (width, buffer) = (columns.len(), String::new());
-        Self { wanted, width, options, buffer, run: max_run, max_run }
+        let fields = projection.to_vec();
+        Self { wanted, fields, width, options, buffer, run: max_run, max_run }
     }
 
     /// Splits messages from `next` on into a run. Gives the one behind it: the run is
@@ -61,7 +61,7 @@ impl CsvDecoder {
             if !texts.is_null(next) {
                 let Some(text) = texts.get(next) else { break };
                 let text = dialect.skip_comments(text);
-                let fields = (self.wanted.iter().map(|wanted| wanted.field), self.width);
+                let fields = (&self.fields[..], self.width);
                 let message = index(next);
                 if text.is_empty() || !run.take(message, text, dialect, fields, null) {
                     break;
@@ -76,8 +76,8 @@ impl CsvDecoder {
     /// come before the first that cannot be converted; the columns end with them.
     fn convert(&mut self, run: &Run<'_>, row: usize) -> usize {
         let mut good = run.messages().len();
-        for (wanted, texts) in self.wanted.iter_mut().zip(run.columns()) {
-            good = wanted.builder.push_texts(&texts[..good], TextForm::Csv);
+        for (column, wanted) in self.wanted.iter_mut().enumerate() {
+            good = wanted.builder.push_texts(run.column(column).take(good), TextForm::Csv);
             good = wanted.builder.first_breaking_not_null(row, row + good) - row;
         }
         self.cut(row + good);
@@ -122,10 +122,8 @@ impl CsvDecoder {
         let mut next = 0;
         let mut last = "";
         for field in self.options.dialect.plain_fields(row) {
-            if let Some(wanted) = self.wanted.get_mut(next)
-                && wanted.field == width
-            {
-                wanted.push(field, &self.options)?;
+            if self.fields.get(next) == Some(&width) {
+                self.wanted[next].push(field, &self.options)?;
                 next += 1;
             }
             width += 1;
@@ -146,10 +144,8 @@ impl CsvDecoder {
                 Field::Whole(value) => value,
                 Field::InBuffer => &self.buffer,
             };
-            if let Some(wanted) = self.wanted.get_mut(next)
-                && wanted.field == width
-            {
-                wanted.push(value, &self.options)?;
+            if self.fields.get(next) == Some(&width) {
+                self.wanted[next].push(value, &self.options)?;
                 next += 1;
             }
             width += 1;

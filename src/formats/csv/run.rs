@@ -1,6 +1,5 @@
-//! Rows in a row that are split by their delimiters alone, with the texts of each
-//! column side by side: a column converts them in one loop, not one field at a
-//! time.
+//! Rows in a row that are split by their delimiters alone, so that each column can
+//! convert its texts in one loop and not one field at a time.
 
 use super::fields::Dialect;
 
@@ -9,29 +8,32 @@ pub const MAX_ROWS: usize = 128;
 
 #[derive(Debug)]
 pub struct Run<'a> {
-    /// Of each column that is wanted.
-    columns: Vec<Vec<&'a str>>,
+    /// Of the fields that are wanted, row by row.
+    texts: Vec<&'a str>,
+    /// How many of them a row has.
+    columns: usize,
     /// Of which message each row is.
     messages: Vec<u32>,
 }
 
 impl<'a> Run<'a> {
     pub fn new(columns: usize) -> Self {
-        let column = || Vec::with_capacity(MAX_ROWS);
-        let columns = std::iter::repeat_with(column).take(columns).collect();
-        Self { columns, messages: Vec::with_capacity(MAX_ROWS) }
+        let texts = Vec::with_capacity(MAX_ROWS * columns);
+        Self { texts, columns, messages: Vec::with_capacity(MAX_ROWS) }
     }
 
     pub fn clear(&mut self) {
-        self.cut(0);
-    }
-
-    pub fn columns(&self) -> &[Vec<&'a str>] {
-        &self.columns
+        self.texts.clear();
+        self.messages.clear();
     }
 
     pub fn messages(&self) -> &[u32] {
         &self.messages
+    }
+
+    /// The texts of a column.
+    pub fn column(&self, column: usize) -> impl Iterator<Item = &'a str> {
+        self.texts.chunks_exact(self.columns).map(move |row| row[column])
     }
 
     /// Takes the first row of `text`, if it is plain, has `width` fields, and none
@@ -41,32 +43,25 @@ impl<'a> Run<'a> {
         message: u32,
         text: &'a str,
         dialect: &Dialect,
-        (wanted, width): (impl Iterator<Item = usize>, usize),
+        (wanted, width): (&[usize], usize),
         null: Option<&str>,
     ) -> bool {
         let Some(row) = dialect.plain_row(text) else { return false };
+        let before = self.texts.len();
+        let mut wanted = wanted.iter().peekable();
         let mut fields = 0;
-        let mut wanted = wanted.zip(&mut self.columns).peekable();
-        let mut is_null = false;
         for field in dialect.plain_fields(row) {
-            if let Some((_, column)) = wanted.next_if(|(at, _)| *at == fields) {
-                column.push(field);
-                is_null |= null == Some(field);
+            if wanted.next_if_eq(&&fields).is_some() {
+                self.texts.push(field);
             }
             fields += 1;
         }
+        let is_null = null.is_some_and(|null| self.texts[before..].contains(&null));
         if fields != width || is_null {
-            self.cut(self.messages.len());
+            self.texts.truncate(before);
             return false;
         }
         self.messages.push(message);
         true
-    }
-
-    fn cut(&mut self, rows: usize) {
-        self.messages.truncate(rows);
-        for column in &mut self.columns {
-            column.truncate(rows);
-        }
     }
 }
