@@ -86,7 +86,13 @@ impl Engine {
         let watermark = closing.watermark;
         let state = &mut self.stages[stage];
         let before = state.fired.saturating_sub(plan.delay_ms());
-        let worked = state.work(plan, closing, &self.runtime, &self.options.clock)?;
+        let worked = state.work(
+            plan,
+            closing,
+            &self.runtime,
+            &self.options.clock,
+            self.memory.as_ref(),
+        )?;
         self.meter.lap(Step::Close);
         add(&self.status.closed_windows, worked.windows);
         add(&self.status.late_rows, worked.late);

@@ -122,7 +122,15 @@ impl Account {
     /// # Errors
     /// All threads together hold more than the limit.
     pub fn check(&self) -> Result<(), EngineError> {
-        let (used, limit) = (self.limit.used.load(Ordering::Relaxed), self.limit.options.limit);
+        self.check_with(0)
+    }
+
+    /// # Errors
+    /// With so many bytes more, which are no state, all threads together hold more than
+    /// the limit.
+    pub fn check_with(&self, more: usize) -> Result<(), EngineError> {
+        let used = self.limit.used.load(Ordering::Relaxed) + more as u64;
+        let limit = self.limit.options.limit;
         if used > limit { Err(EngineError::MemoryLimit { used, limit }) } else { Ok(()) }
     }
 }

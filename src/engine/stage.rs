@@ -11,6 +11,7 @@ use super::error::EngineError;
 use super::interval_join::JoinedRows;
 use super::keep_first::FirstRows;
 use super::leaves::{ClosingLeaf, LeafCut, OpenLeaf, Share};
+use super::memory::Account;
 use super::rows::Rows;
 use super::watermark;
 use super::windows::LargeWindow;
@@ -135,9 +136,10 @@ impl StageState {
         closing: Closing,
         runtime: &Runtime,
         clock: &Arc<dyn Clock>,
+        memory: Option<&Account>,
     ) -> Result<Worked, EngineError> {
         let began = clock.now_ms();
-        let worked = self.work_on(plan, closing, runtime, began)?;
+        let worked = self.work_on(plan, closing, runtime, began, memory)?;
         if plan.takes_all() {
             let now = clock.now_ms();
             self.not_before_ms = now + (4 * (now - began)).clamp(PAUSE_MS, MAX_PAUSE_MS);
@@ -151,6 +153,7 @@ impl StageState {
         closing: Closing,
         runtime: &Runtime,
         now_ms: i64,
+        memory: Option<&Account>,
     ) -> Result<Worked, EngineError> {
         let mut worked = Worked::default();
         let watermark = closing.watermark;
@@ -165,8 +168,11 @@ impl StageState {
                         worked.large.append(&mut fired.large);
                     }
                     // The plan above asks for all rows of a window at once.
+                    let mut bytes = 0;
                     for mut window in fired.large {
                         while let Some(rows) = window.next(leaf)? {
+                            bytes += rows.get_array_memory_size();
+                            memory.map_or(Ok(()), |account| account.check_with(bytes))?;
                             fired.rows.push(rows);
                         }
                     }

@@ -3,6 +3,7 @@
 // A test fails by panicking, and says aloud what it skips.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod beyond_memory;
 mod cases;
 mod chaos;
 mod clients;
