@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use turnstile::broker::{EmbeddedBroker, Record};
 
 const PARTITIONS: i32 = 4;
+/// A checkpoint that is not there by then will not come.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a job does with the rows of `t` and `u`, which have the same topic.
 const QUERIES: &[(&str, &str)] = &[
@@ -61,10 +63,12 @@ impl Job {
             )
         };
         let sql = format!(
-            "{} {} CREATE TABLE found (k BIGINT, v BIGINT) WITH ('connector'='blackhole');
+            "{} {} CREATE TABLE found (k BIGINT, v BIGINT) WITH ('connector'='filesystem',
+               'path'='{}','format'='parquet');
              INSERT INTO found {query};",
             source("t"),
             source("u"),
+            folder.join("found").display(),
         );
         std::fs::write(folder.join("job.sql"), sql).unwrap();
         Self { broker, folder: folder.to_owned(), sent: 0 }
@@ -102,7 +106,9 @@ impl Job {
     /// Waits for a checkpoint that has read all that was sent. Gives the bytes of
     /// its state.
     fn wait_until_saved(&self) -> u64 {
+        let deadline = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < deadline, "nothing is saved");
             let shown = self.turnstile().args(["state", "show", "job"]).output().unwrap();
             let shown = String::from_utf8(shown.stdout).unwrap();
             let next = |line: &str| number(line.split("next offset ").nth(1)?);
