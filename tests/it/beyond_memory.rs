@@ -8,9 +8,10 @@ use super::support::{python, text, turnstile};
 
 const KEYS: u32 = 300_000;
 
-/// A query over a window with that many keys, each of which has one row.
-fn script(folder: &Path, select: &str) -> String {
-    format!(
+/// A folder with a query over a window with that many keys, each of which has one row.
+fn folder_with(select: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
         "CREATE TABLE t (k BIGINT, et AS TO_TIMESTAMP_LTZ(CAST(0 AS BIGINT), 3),
            WATERMARK FOR et AS et)
          WITH ('connector'='datagen','rows-per-second'='100000000','number-of-rows'='{KEYS}',
@@ -21,8 +22,10 @@ fn script(folder: &Path, select: &str) -> String {
            FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(et), INTERVAL '1' DAY))
            GROUP BY window_start, window_end, k;
          INSERT INTO o {select};",
-        folder.join("o").display()
-    )
+        folder.path().join("o").display()
+    );
+    std::fs::write(folder.path().join("q.sql"), script).unwrap();
+    folder
 }
 
 fn run(folder: &Path, limit: &str) -> Output {
@@ -49,9 +52,7 @@ fn numbers(python: &Path, folder: &Path) -> String {
 #[test]
 fn a_window_larger_than_memory_comes_out_whole() {
     let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let select = "SELECT k, n FROM keys";
-    std::fs::write(folder.path().join("q.sql"), script(folder.path(), select)).unwrap();
+    let folder = folder_with("SELECT k, n FROM keys");
     let output = run(folder.path(), "4 MB");
     assert!(output.status.success(), "{}", text(&output));
     assert_eq!(numbers(&python, folder.path()), format!("[({KEYS}, {KEYS}, {KEYS})]"));
@@ -60,9 +61,8 @@ fn a_window_larger_than_memory_comes_out_whole() {
 #[test]
 fn what_needs_more_than_memory_stops_and_goes_on_under_a_larger_limit() {
     let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let select = "SELECT MAX(k), COUNT(*) FROM keys GROUP BY window_start, window_end";
-    std::fs::write(folder.path().join("q.sql"), script(folder.path(), select)).unwrap();
+    let folder =
+        folder_with("SELECT MAX(k), COUNT(*) FROM keys GROUP BY window_start, window_end");
     let output = run(folder.path(), "4 MB");
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(text(&output).contains("`turnstile.state.memory-limit` is 4"), "{}", text(&output));
